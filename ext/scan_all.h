@@ -1,0 +1,92 @@
+/* All of it, for one translation unit: the splicer, the scanner for this processor: the walk compiled for each instruction set, and the choice between them. */
+#ifndef HEVFAST_SCAN_ALL_H
+#define HEVFAST_SCAN_ALL_H
+
+#include "scan.h"
+#include "skip_portable.h"
+#include "walk_rules.h"
+#include "splice.h"
+
+#define WALK(name) portable_walk_##name
+#define SAME portable_same
+#define SKIP_TEXT portable_skip_text
+#define SKIP_SPACE portable_skip_space
+#define SKIP_DIGITS portable_skip_digits
+#define SKIP_NUMBERS portable_skip_numbers
+#include "walk.h"
+#undef WALK
+#undef SAME
+#undef SKIP_TEXT
+#undef SKIP_SPACE
+#undef SKIP_DIGITS
+#undef SKIP_NUMBERS
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define SCAN_HAS_AVX2 1
+/* From here on every function is compiled for AVX2 with BMI; scan_body calls them only where the processor has both. */
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt")
+#endif
+#include "skip_avx2.h"
+#define WALK(name) avx2_walk_##name
+#define SAME avx2_same
+#define SKIP_TEXT avx2_skip_text
+#define SKIP_SPACE avx2_skip_space
+#define SKIP_DIGITS avx2_skip_digits
+#define SKIP_NUMBERS avx2_skip_numbers
+#include "walk.h"
+#undef WALK
+#undef SAME
+#undef SKIP_TEXT
+#undef SKIP_SPACE
+#undef SKIP_DIGITS
+#undef SKIP_NUMBERS
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif
+
+static int scan_has_avx2(void) {
+#ifdef SCAN_HAS_AVX2
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+#else
+    return 0;
+#endif
+}
+
+/* Reads a body of at most SCAN_BODY_MAX bytes into *plan. Returns the fault's kind, SCAN_OK if there is none; the
+ * plan must be released either way. */
+static int scan_body(const uint8_t *body, size_t size, const scan_options *options, scan_plan *plan) {
+    memset(plan, 0, sizeof *plan);
+    plan->fault.row = -1;
+    plan->fault.op = SCAN_KEY_UNKNOWN;
+    walk w;
+    w.body = body;
+    w.end = body + size;
+    w.plan = plan;
+    w.options = options;
+    w.op = SCAN_KEY_UNKNOWN;
+    w.row = -1;
+    w.memos_count = 0;
+#ifdef SCAN_HAS_AVX2
+    if (!options->portable && scan_has_avx2())
+        avx2_walk_body(&w);
+    else
+#endif
+        portable_walk_body(&w);
+    return (int)plan->fault.kind;
+}
+
+static void scan_release(scan_plan *plan) {
+    free(plan->rows);
+    free(plan->cuts);
+    plan->rows = NULL;
+    plan->cuts = NULL;
+}
+
+#endif

@@ -1,0 +1,56 @@
+"""Bounds that are not settings, each with its unit and its reason."""
+
+# Bytes. Most that is decoded, copied or sent in one go before the event loop gets a turn: about
+# a millisecond of work, so that a large request does not delay small ones.
+SLICE_BYTES = 256 * 1024
+
+# Bytes. Compressed input given to the decompressor at once. It bounds the copies zlib makes of
+# what it has not used yet, which would be quadratic for input made of many tiny members.
+GZIP_INPUT_BYTES = 16 * 1024
+
+# Members in one gzip body. Real multi-member files have thousands; millions of empty members
+# would be a way to burn processor time with a small upload.
+GZIP_MEMBERS_MAX = 65_536
+
+# Bytes. A request body up to this size is read whole before it is passed on: one write instead
+# of a generator. Queries are a few KiB.
+PASS_WHOLE_BYTES_MAX = 64 * 1024
+
+# Bytes. An upstream answer up to this size is held until it is complete, so that one cut short
+# becomes a clean 502. Larger ones are streamed.
+ANSWER_WHOLE_BYTES_MAX = 8 * 1024 * 1024
+
+# Bytes. The same for answers to writes: an acknowledgement that cannot be trusted to be complete
+# is no acknowledgement, and one with affected ids of a large batch can be tens of MiB.
+WRITE_ANSWER_WHOLE_BYTES_MAX = 64 * 1024 * 1024
+
+# Bytes. Longest status line and longest header field of an upstream answer.
+ANSWER_LINE_BYTES_MAX = 16 * 1024
+ANSWER_FIELD_BYTES_MAX = 64 * 1024
+
+# Seconds. Idle upstream connections are closed after this. Below the 60 s that load balancers
+# commonly allow, so that the gateway and not the other side ends them.
+UPSTREAM_KEEP_ALIVE_S = 30.0
+
+# Seconds. How long a resolved upstream address is believed.
+DNS_TTL_S = 30
+
+# Milliseconds. How long an idle client connection is kept. Official clients keep theirs for
+# 60 s; closing sooner would race their next request.
+CLIENT_KEEP_ALIVE_MS = 75_000
+
+# Connections. Waiting to be accepted, and open at once in one worker (idle ones included).
+BACKLOG_CONNECTIONS = 2048
+WORKER_CONNECTIONS_MAX = 8192
+
+# Seconds. A worker that has not finished its requests by then is killed. Below the 30 s that
+# Kubernetes waits by default before it kills everything.
+SHUTDOWN_S = 25
+
+# Rows and ids. Most in one write: the packed offsets take 16 bytes each, 64 MiB at the most.
+# Upstream takes 10,000 rows a second and namespace, so this is several minutes' worth.
+ROWS_MAX = 4 * 1024 * 1024
+
+# Bytes. A body up to this size is scanned on the event loop: 25 microseconds as a rule, half a
+# millisecond for the most hostile one. A larger one goes to a thread, which costs some 60.
+SCAN_INLINE_BYTES_MAX = 256 * 1024

@@ -1,0 +1,157 @@
+"""Reading request bodies: bounded, one copy, never waiting forever."""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from hevfast.core.errors import GatewayError
+from hevfast.core.limits import GZIP_INPUT_BYTES, GZIP_MEMBERS_MAX, SLICE_BYTES
+
+if TYPE_CHECKING:
+    from hevfast.edge.head import Head
+
+Receive = Callable[[], Awaitable[Any]]
+
+# zlib's window bits for "gzip header and trailer required".
+_GZIP_WINDOW = 31
+
+
+def check_length(length: int | None, bytes_max: int) -> None:
+    """Refuse a body that says it is too large, before a byte of it is read."""
+    if length is not None and length > bytes_max:
+        raise _too_large(bytes_max)
+
+
+async def read_body(receive: Receive, bytes_max: int, silence_s: float) -> bytes | bytearray:
+    """Read a body whole.
+
+    Cost: a body that arrives in one piece is given as it came. Several pieces are appended to
+    one growing buffer; they are never joined, so memory stays at one copy.
+
+    Raises: GatewayError `payload_too_large`, `request_timeout`, `bad_request`.
+    """
+    whole: bytes | bytearray = b""
+    more = True
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(silence_s) as silence:
+            while more:
+                message = await receive()
+                more = _more(message)
+                piece = message.get("body")
+                if piece:
+                    whole = _appended(whole, piece)
+                    if len(whole) > bytes_max:
+                        raise _too_large(bytes_max)
+                if more:
+                    silence.reschedule(loop.time() + silence_s)
+    except TimeoutError as error:
+        raise _too_slow(silence_s) from error
+    return whole
+
+
+def _appended(whole: bytes | bytearray, piece: bytes) -> bytes | bytearray:
+    if not whole:
+        return piece
+    buffer = whole if isinstance(whole, bytearray) else bytearray(whole)
+    buffer += piece
+    return buffer
+
+
+async def stream_body(receive: Receive, bytes_max: int, silence_s: float) -> AsyncIterator[bytes]:
+    """Give the pieces of a body as they come; the next is asked for when the last was taken."""
+    size = 0
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout(silence_s):
+                message = await receive()
+        except TimeoutError as error:
+            raise _too_slow(silence_s) from error
+        more = _more(message)
+        piece = message.get("body")
+        if piece:
+            size += len(piece)
+            if size > bytes_max:
+                raise _too_large(bytes_max)
+            yield piece
+
+
+async def read_plain(
+    receive: Receive, head: "Head", bytes_max: int, silence_s: float
+) -> bytes | bytearray:
+    """Read a body whole and undo its content coding.
+
+    Raises: GatewayError as `read_body`; `bad_request` too for a coding that is unknown or broken.
+    """
+    check_length(head.length, bytes_max)
+    coding = head.encoding.strip().lower()
+    if not coding or coding == b"identity":
+        return await read_body(receive, bytes_max, silence_s)
+    if coding not in (b"gzip", b"x-gzip"):
+        raise GatewayError(
+            "bad_request",
+            "The Content-Encoding of the request is not known here. Send the body as it is, or "
+            "with 'Content-Encoding: gzip'.",
+        )
+    return await _inflate(stream_body(receive, bytes_max, silence_s), bytes_max)
+
+
+async def _inflate(pieces: AsyncIterator[bytes], bytes_max: int) -> bytearray:
+    """Decode gzip of any number of members, giving the event loop a turn after each slice."""
+    plain = bytearray()
+    decoder = zlib.decompressobj(_GZIP_WINDOW)
+    members = 1
+    turn_at = SLICE_BYTES
+    async for piece in pieces:
+        view = memoryview(piece)
+        for start in range(0, len(view), GZIP_INPUT_BYTES):
+            rest = bytes(view[start : start + GZIP_INPUT_BYTES])
+            while rest:
+                if decoder.eof:
+                    decoder = zlib.decompressobj(_GZIP_WINDOW)
+                    members += 1
+                rest = _inflate_slice(decoder, rest, plain)
+                if len(plain) > bytes_max:
+                    raise _too_large(bytes_max)
+                if members > GZIP_MEMBERS_MAX:
+                    raise GatewayError("bad_request", "The gzip body has too many members.")
+                # A member costs about as much time as decoding a kibibyte.
+                work = len(plain) + members * 1024
+                if work >= turn_at:
+                    turn_at = work + SLICE_BYTES
+                    await asyncio.sleep(0)
+    if not decoder.eof:
+        raise GatewayError("bad_request", "The gzip body is cut short.")
+    return plain
+
+
+def _inflate_slice(decoder: "zlib._Decompress", data: bytes, plain: bytearray) -> bytes:
+    """Decode up to one slice; give what is left of the input."""
+    try:
+        plain += decoder.decompress(data, SLICE_BYTES)
+    except zlib.error as error:
+        raise GatewayError("bad_request", "The body is not valid gzip.") from error
+    return decoder.unused_data if decoder.eof else decoder.unconsumed_tail
+
+
+def _more(message: Any) -> bool:
+    if message["type"] == "http.disconnect":
+        # Either the client left, or its framing broke. In the second case it can still read.
+        raise GatewayError("bad_request", "The request body ended before it was complete.")
+    return bool(message.get("more_body", False))
+
+
+def _too_large(bytes_max: int) -> GatewayError:
+    return GatewayError(
+        "payload_too_large",
+        f"The request body is larger than {bytes_max} bytes. Send fewer rows per write, or "
+        "raise HEVFAST_BODY_BYTES_MAX.",
+    )
+
+
+def _too_slow(silence_s: float) -> GatewayError:
+    return GatewayError(
+        "request_timeout", f"No part of the request body arrived for {silence_s:g} seconds."
+    )

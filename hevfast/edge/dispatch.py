@@ -1,0 +1,43 @@
+"""The first thing a request meets: the write route by a path test, the rest by the router."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from hevfast.core.errors import AnswerTornError, GatewayError
+from hevfast.core.paths import is_write
+from hevfast.edge.reply import reply_error
+from hevfast.observe.access_log import log_failure, log_fault, log_torn
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class Dispatch:
+    """The ASGI application. Every error of a request is turned into its answer here."""
+
+    __slots__ = ("_router", "_write")
+
+    def __init__(self, router: App, write: App) -> None:
+        self._router = router
+        self._write = write
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._router(scope, receive, send)
+            return
+        try:
+            # The raw path, because only it shows how the caller spelled what he asked for. The
+            # router is passed by: it would cost more than everything else on this route.
+            if is_write(scope["method"], scope["raw_path"]):
+                await self._write(scope, receive, send)
+            else:
+                await self._router(scope, receive, send)
+        except GatewayError as error:
+            log_failure(scope, error)
+            await reply_error(send, error)
+        except AnswerTornError as error:
+            # Leaving without an end to the body makes the server close the connection, which
+            # is how the client learns that the answer is not complete.
+            log_torn(scope, error)
+        except Exception as fault:
+            log_fault(scope, fault)
+            await reply_error(send, GatewayError("internal_error", "The gateway has a fault."))

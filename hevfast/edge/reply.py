@@ -1,0 +1,67 @@
+"""Answers: JSON of our own, and what upstream said."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hevfast.core.errors import AnswerTornError, GatewayError
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from hevfast.upstream.exchange import Answer
+
+Send = Callable[[Any], Awaitable[None]]
+Receive = Callable[[], Awaitable[Any]]
+
+SERVER = (b"server", b"hevfast")
+_JSON = (b"content-type", b"application/json")
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def reply_json(
+    send: Send, status: int, value: Any, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> None:
+    """Answer with JSON. The server leaves the body out where HTTP forbids one (HEAD)."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [SERVER, _JSON, *headers],
+        }
+    )
+    await send({"type": "http.response.body", "body": _encode(value)})
+
+
+async def reply_error(send: Send, error: GatewayError) -> None:
+    await reply_json(send, error.status, error.body(), error.headers)
+
+
+async def relay(send: Send, answer: "Answer", gone: "asyncio.Future[Any] | None" = None) -> None:
+    """Pass on an upstream answer: whole, or piece by piece as fast as the client takes them.
+
+    `gone` is done when the client has left; the server does not say so when sending.
+
+    Raises: AnswerTornError for any fault once the status has been sent.
+    """
+    headers = answer.headers
+    headers.append(SERVER)
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    body = answer.body
+    if isinstance(body, bytes):
+        await send({"type": "http.response.body", "body": body})
+        return
+    try:
+        async for piece in body:
+            if gone is not None and gone.done():
+                return
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except AnswerTornError:
+        raise
+    except Exception as error:
+        raise AnswerTornError("the answer could not be passed on") from error
+    finally:
+        await body.aclose()

@@ -1,0 +1,297 @@
+"""Every setting, in one table: the fields of `Settings`.
+
+The class body below is the table. The frozen object the program runs on, the output of
+`hevfast settings` and the table in the README all come from it. This is the only module that
+reads the environment.
+"""
+
+import dataclasses
+import difflib
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+STARS = "********"
+
+
+class SettingsError(Exception):
+    """The environment does not make sense; holds one sentence per fault found."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One row of the table: everything about a setting but its name and its value."""
+
+    variable: str
+    kind: str
+    parse: Callable[[str], Any]
+    unit: str
+    bounds: str
+    secret: bool
+    help: str
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if re.fullmatch(r"[0-9]{1,20}", text) is None:
+            raise ValueError("is not a whole number")
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError(f"is outside {low}..{high}")
+        return value
+
+    return parse
+
+
+def _choice(*names: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in names:
+            raise ValueError(f"is none of: {', '.join(names)}")
+        return text
+
+    return parse
+
+
+def _pattern(expression: str, expected: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if re.fullmatch(expression, text) is None:
+            raise ValueError(f"is not {expected}")
+        return text
+
+    return parse
+
+
+def _url(text: str) -> str:
+    """Check a base URL and give it without its trailing slash."""
+    if re.fullmatch(r"[A-Za-z0-9\-._~:/\[\]@?#=&]+", text) is None:
+        raise ValueError("holds a character that has no place in a base URL")
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("must begin with http:// or https://")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user name or a password")
+    if "?" in text or "#" in text:
+        raise ValueError("must not hold a query or a fragment")
+    if not parts.hostname:
+        raise ValueError("has no host")
+    try:
+        parts.port  # noqa: B018 - reading it is the check
+    except ValueError as error:
+        raise ValueError("has a port that is not a number from 0 to 65535") from error
+    path = parts.path.rstrip("/")
+    if any(segment in ("", ".", "..") for segment in path.split("/")[1:]):
+        raise ValueError("has an empty or dot segment in its path")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _text(variable: str, kind: str, default: Any, parse: Callable[[str], Any], help: str,
+          *, bounds: str = "", secret: bool = False) -> Any:  # fmt: skip
+    row = Row(variable, kind, parse, "", bounds, secret, help)
+    return dataclasses.field(default=default, repr=not secret, metadata={"row": row})
+
+
+def _number(variable: str, default: int, low: int, high: int, unit: str, help: str) -> Any:
+    row = Row(variable, "integer", _integer(low, high), unit, f"{low}..{high}", False, help)
+    return dataclasses.field(default=default, metadata={"row": row})
+
+
+def _one_of(variable: str, names: tuple[str, ...], help: str) -> Any:
+    return _text(variable, "choice", names[0], _choice(*names), help, bounds=" | ".join(names))
+
+
+# Longest time a deadline may be set to, in milliseconds: one hour.
+_HOUR_MS = 3_600_000
+
+DRAIN_MARKER_NAME = "layer-gateway-draining"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settings:
+    """What the gateway runs on. Each field is one setting."""
+
+    port: int = _number("PORT", 8080, 1, 65535, "", "Port the gateway listens on.")
+    host: str = _text(
+        "HOST", "text", "127.0.0.1",
+        _pattern(r"[0-9A-Za-z.:\-]{1,253}", "an address or a host name"),
+        "Address the gateway listens on; 0.0.0.0 for all.",
+    )  # fmt: skip
+    tpuf_url: str | None = _text(
+        "TPUF_URL", "url", None, _url,
+        "Base URL of Turbopuffer, may carry a path prefix. Unset: built from TURBOPUFFER_REGION, "
+        "else https://api.turbopuffer.com.", bounds="http or https, no query, no user",
+    )  # fmt: skip
+    region: str | None = _text(
+        "TURBOPUFFER_REGION", "text", None,
+        _pattern(r"[a-z0-9][a-z0-9\-]{0,62}", "a region name such as aws-us-east-1"),
+        "Region whose host is used when TPUF_URL is unset.", bounds="such as aws-us-east-1",
+    )  # fmt: skip
+    api_key: str | None = _text(
+        "TURBOPUFFER_API_KEY", "secret", None,
+        _pattern(r"[\x21-\x7e]+", "printable ASCII without spaces"),
+        "The gateway's own Turbopuffer key. Set: callers must present this same key. Unset: the "
+        "caller's key is passed on and Turbopuffer judges it.", secret=True,
+    )  # fmt: skip
+    workers: int = _number("HEVFAST_WORKERS", 1, 1, 256, "processes", "Worker processes.")
+    body_bytes_max: int = _number(
+        "HEVFAST_BODY_BYTES_MAX", 536_870_912, 1, 4_294_967_295, "bytes",
+        "Largest request body, after decompression too; beyond it 413.",
+    )  # fmt: skip
+    body_silence_ms: int = _number(
+        "HEVFAST_BODY_SILENCE_MS", 30_000, 10, _HOUR_MS, "ms",
+        "How long a client may pause while sending its body; beyond it 408.",
+    )  # fmt: skip
+    reserved_stamps: str = _one_of(
+        "HEVFAST_RESERVED_STAMPS", ("reject", "overwrite"),
+        "What happens to a client's own values of the two stamps: refused, or replaced.",
+    )  # fmt: skip
+    shard_count: int = _number(
+        "LAYER_SHARD_COUNT", 16, 1, 65536, "shards", "Shards the ids are spread over."
+    )
+    shard_stamp: str = _one_of(
+        "HEVFAST_SHARD_STAMP", ("always", "never"), "Whether rows get _hevlayer_shard."
+    )
+    upstream_connect_timeout_ms: int = _number(
+        "HEVFAST_UPSTREAM_CONNECT_TIMEOUT_MS", 5_000, 10, _HOUR_MS, "ms",
+        "Longest wait for a connection to Turbopuffer, waiting for a free one included.",
+    )  # fmt: skip
+    upstream_read_timeout_ms: int = _number(
+        "HEVFAST_UPSTREAM_READ_TIMEOUT_MS", 60_000, 10, _HOUR_MS, "ms",
+        "Longest silence of Turbopuffer, before its answer or within it.",
+    )  # fmt: skip
+    upstream_total_timeout_ms: int = _number(
+        "HEVFAST_UPSTREAM_TOTAL_TIMEOUT_MS", 300_000, 10, _HOUR_MS, "ms",
+        "Longest time one exchange with Turbopuffer may take, sending included.",
+    )  # fmt: skip
+    upstream_connections_max: int = _number(
+        "HEVFAST_UPSTREAM_CONNECTIONS_MAX", 512, 1, 65535, "connections",
+        "Connections to Turbopuffer, per worker.",
+    )  # fmt: skip
+    drain_marker_path: str = _text(
+        "LAYER_DRAIN_MARKER_PATH", "path",
+        os.path.join(tempfile.gettempdir(), DRAIN_MARKER_NAME),
+        _pattern(r"[^\x00]+", "a path"),
+        "While this file exists, /ready answers 503 draining.",
+    )  # fmt: skip
+
+    @property
+    def upstream_url(self) -> str:
+        """Give the base URL in force, without a trailing slash."""
+        if self.tpuf_url is not None:
+            return self.tpuf_url
+        if self.region is not None:
+            return f"https://{self.region}.turbopuffer.com"
+        return "https://api.turbopuffer.com"
+
+
+TABLE: dict[str, Row] = {
+    field.name: field.metadata["row"] for field in dataclasses.fields(Settings)
+}
+
+# Names the build and the tests use; they configure nothing that serves requests.
+_SWITCHES = re.compile(r"HEVFAST_(TEST_.*|DEBUG|TRACE|SANITIZE)")
+
+# Known names whose function this version does not have, with the value that means "off".
+_UNSUPPORTED: dict[str, str | None] = {
+    "AEROSPIKE_CLUSTER_NAME": None,
+    "AEROSPIKE_HOSTS": None,
+    "AEROSPIKE_NAMESPACE": None,
+    "AEROSPIKE_SET_PREFIX": None,
+    "CONSISTENCY_POLL_INTERVAL_MS": None,
+    "CONSISTENCY_SAFETY_MARGIN_MS": None,
+    "CONSISTENCY_STABLE_POLL_INTERVAL_MS": None,
+    "HEVFAST_API_KEYS": None,
+    "HEVFAST_CACHE": "off",
+    "HEVFAST_COALESCE": "off",
+    "HEVFAST_DATA_DIR": None,
+    # These hold rules about who may call; ignoring them would open the door.
+    "LAYER_STORES_JSON": None,
+    "LAYER_STORE_FILE": None,
+    "LAYER_STORE_JSON": None,
+}
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the environment.
+
+    Raises: SettingsError with all faults at once.
+    """
+    given = os.environ if environ is None else environ
+    faults = _strangers(given)
+    values: dict[str, Any] = {}
+    for name, row in TABLE.items():
+        text = given.get(row.variable)
+        if text is None:
+            continue
+        try:
+            values[name] = _parsed(row, text)
+        except ValueError as error:
+            shown = STARS if row.secret else repr(text)
+            faults.append(f"{row.variable}={shown} {error}")
+    if faults:
+        raise SettingsError(faults)
+    return Settings(**values)
+
+
+def child_environment(**changed: str) -> dict[str, str]:
+    """Give the environment for a child process: this one's with some variables changed."""
+    return {**os.environ, **changed}
+
+
+def _parsed(row: Row, text: str) -> Any:
+    if not text:
+        raise ValueError("is empty; unset it to use the default")
+    return row.parse(text)
+
+
+def _strangers(given: Mapping[str, str]) -> list[str]:
+    """Name the variables that are ours by name but that no setting reads."""
+    known = {row.variable for row in TABLE.values()}
+    faults = []
+    for name in sorted(given):
+        if name in _UNSUPPORTED:
+            off = _UNSUPPORTED[name]
+            if off is None or given[name] != off:
+                but = f"; only '{off}' is" if off else ""
+                faults.append(f"{name} is not supported by this version{but}")
+        elif name.startswith("HEVFAST_") and name not in known and not _SWITCHES.fullmatch(name):
+            near = difflib.get_close_matches(name, known | set(_UNSUPPORTED), n=1, cutoff=0.75)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            faults.append(f"{name} is not a setting{hint}")
+    return faults
+
+
+def shown(settings: Settings, name: str) -> str:
+    """Give the value of a setting as text fit for a screen: secrets as stars."""
+    value = getattr(settings, name)
+    if value is None:
+        return "(unset)"
+    return STARS if TABLE[name].secret else str(value)
+
+
+def default_of(name: str) -> str:
+    """Give the default of a setting as text; the drain marker's depends on the machine."""
+    return shown(Settings(), name)
+
+
+def describe(settings: Settings) -> str:
+    """Give the whole table as text: name, value, default, unit, bounds, meaning."""
+    lines = []
+    for name, row in TABLE.items():
+        facts = [f"default {default_of(name)}"]
+        if row.unit:
+            facts.append(row.unit)
+        if row.bounds:
+            facts.append(row.bounds)
+        lines.append(f"{row.variable} = {shown(settings, name)}")
+        lines.append(f"    {'; '.join(facts)}")
+        lines.append(f"    {row.help}")
+    lines.append("")
+    lines.append(f"Turbopuffer is at {settings.upstream_url}")
+    return "\n".join(lines)

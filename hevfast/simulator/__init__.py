@@ -1,0 +1,1 @@
+"""A local stand-in for the Turbopuffer HTTP API; it imports nothing of the rest of hevfast."""

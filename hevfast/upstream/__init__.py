@@ -1,0 +1,1 @@
+"""The conversation with Turbopuffer. The only package that imports aiohttp."""

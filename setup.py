@@ -1,0 +1,61 @@
+"""Compile the scanner: one extension of a Cython border over plain C headers.
+
+HEVFAST_DEBUG=1     bounds checks, symbols, no optimisation
+HEVFAST_TRACE=1     line tracing for coverage
+HEVFAST_SANITIZE=1  address and undefined-behaviour sanitizers
+"""
+
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup  # type: ignore[import-untyped] # ships no types
+
+
+def switch(name: str) -> bool:
+    return os.environ.get(name, "") not in ("", "0")
+
+
+debug, trace, sanitize = (switch(f"HEVFAST_{name}") for name in ("DEBUG", "TRACE", "SANITIZE"))
+
+compile_args = ["-std=c11", "-fno-strict-aliasing", "-fvisibility=hidden"]
+compile_args += ["-O0", "-g"] if debug else ["-O3", "-g1"]
+link_args: list[str] = []
+if sanitize:
+    compile_args += [
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover",
+        "-fno-omit-frame-pointer",
+    ]
+    link_args += ["-fsanitize=address,undefined"]
+
+scan = Extension(
+    "hevfast.batch._scan",
+    ["ext/scan.pyx"],
+    include_dirs=["ext"],
+    # The headers are the scanner: without them here a changed header would not be compiled again.
+    depends=sorted(str(path) for path in Path("ext").glob("*.h")),
+    extra_compile_args=compile_args,
+    extra_link_args=link_args,
+    define_macros=[("CYTHON_TRACE", "1")] if trace else [],
+)
+
+setup(
+    ext_modules=cythonize(  # type: ignore[no-untyped-call] # ships no types
+        [scan],
+        include_path=["ext"],
+        annotate=debug,
+        show_all_warnings=True,
+        compiler_directives={
+            "language_level": "3",
+            "boundscheck": debug,
+            "wraparound": False,
+            "initializedcheck": debug,
+            "cdivision": True,
+            "embedsignature": False,
+            "linetrace": trace,
+            "auto_pickle": False,
+            "autotestdict": False,
+        },
+    )
+)

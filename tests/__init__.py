@@ -1,0 +1,1 @@
+"""The tests of hevfast; what each folder promises is in CONTRIBUTING.md."""

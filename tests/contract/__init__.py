@@ -1,0 +1,1 @@
+"""Promises on the wire, with the expected bytes written out."""

@@ -1,0 +1,1 @@
+"""A conformance corpus of RFC 8259, as the scanner has to judge it."""

@@ -1,0 +1,1 @@
+"""The C scanner as a shared library, driven without the compiled Python module."""

@@ -1,0 +1,1 @@
+"""Properties of the scanner, checked on bodies joined from hostile tokens."""
