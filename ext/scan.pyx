@@ -53,7 +53,7 @@ cdef size_t SHORT_RUN = 4096
 
 
 class ScanError(Exception):
-    """A body that is not JSON or not a write: kind, offset, row, operation, key span (README.md)."""
+    """A body that is not JSON or not a write: kind, offset, row, operation, key span."""
 
     def __init__(self, int kind, offset, row, int op, key_start, key_end):
         super().__init__(kind, offset)

@@ -14,6 +14,7 @@
 #define SKIP_DIGITS portable_skip_digits
 #define SKIP_NUMBERS portable_skip_numbers
 #include "walk.h"
+#include "walk_body.h"
 #undef WALK
 #undef SAME
 #undef SKIP_TEXT
@@ -38,6 +39,7 @@
 #define SKIP_DIGITS avx2_skip_digits
 #define SKIP_NUMBERS avx2_skip_numbers
 #include "walk.h"
+#include "walk_body.h"
 #undef WALK
 #undef SAME
 #undef SKIP_TEXT

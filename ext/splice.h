@@ -6,8 +6,6 @@
 #ifndef HEVFAST_SPLICE_H
 #define HEVFAST_SPLICE_H
 
-#include <stdio.h>
-
 #include "scan.h"
 #include "walk_rules.h"
 #include "xxh64.h"
@@ -16,6 +14,11 @@
 #define SPLICE_ATOM_MAX 128
 
 #define SPLICE_PARTS_MAX 10
+
+#define SPLICE_TIME_KEY "\"_hevlayer_upserted_at\":"
+#define SPLICE_SHARD_KEY "\"_hevlayer_shard\":"
+#define SPLICE_TIME_KEY_SIZE 24
+#define SPLICE_SHARD_KEY_SIZE 18
 
 enum splice_outcome { SPLICE_FULL, SPLICE_REFERENCE, SPLICE_DONE };
 
@@ -147,13 +150,13 @@ static void splice_members(splice_state *s, uint32_t of_row, uint32_t owner, con
                            uint32_t first, uint32_t count) {
     int array = section->op == SCAN_UPSERT_COLUMNS || section->op == SCAN_PATCH_COLUMNS;
     if (!splice_has_cut(s, of_row, owner, SCAN_STAMP_TIME)) {
-        SPLICE_LITERAL(s, "\"_hevlayer_upserted_at\":");
+        splice_text(s, SPLICE_TIME_KEY, SPLICE_TIME_KEY_SIZE);
         splice_value(s, SCAN_STAMP_TIME, first, count, array);
         if (!section->empty) SPLICE_LITERAL(s, ",");
     }
     if (s->stamp_shard && section->op != SCAN_PATCH_BY_FILTER &&
         !splice_has_cut(s, of_row, owner, SCAN_STAMP_SHARD)) {
-        SPLICE_LITERAL(s, "\"_hevlayer_shard\":");
+        splice_text(s, SPLICE_SHARD_KEY, SPLICE_SHARD_KEY_SIZE);
         splice_value(s, SCAN_STAMP_SHARD, first, count, array);
         SPLICE_LITERAL(s, ",");
     }
@@ -307,9 +310,14 @@ static uint32_t splice_digits(uint64_t number) {
     return digits;
 }
 
+static void splice_row_append(splice_state *s, const char *text, uint32_t size) {
+    memcpy(s->row + s->row_size, text, size);
+    s->row_size += size;
+}
+
 /* Bytes that the events of all rows and sections add or take. */
 static int64_t splice_added(const splice_state *s) {
-    const int64_t time_key = 24, shard_key = 18; /* the keys with quotes and colon */
+    const int64_t time_key = SPLICE_TIME_KEY_SIZE, shard_key = SPLICE_SHARD_KEY_SIZE;
     int64_t added = 0, time = s->time_size, shard = s->shard_width;
     for (uint32_t i = 0; i < s->plan->sections_count; i++) {
         const scan_section *section = &s->plan->sections[i];
@@ -344,9 +352,12 @@ static void splice_begin(splice_state *s, const uint8_t *body, size_t size, cons
     s->shard_count = shard_count;
     s->shard_width = splice_digits(shard_count ? shard_count - 1 : 0);
     s->stamp_shard = stamp_shard != 0;
-    s->time_size = (uint32_t)snprintf(s->time, sizeof s->time, "%lld", (long long)now_ms);
-    s->row_size = (uint32_t)snprintf(s->row, sizeof s->row, "\"_hevlayer_upserted_at\":%s,%s", s->time,
-                                     stamp_shard ? "\"_hevlayer_shard\":" : "");
+    s->time_size = splice_digits((uint64_t)now_ms);
+    for (uint32_t at = s->time_size; at; now_ms /= 10) s->time[--at] = (char)('0' + now_ms % 10);
+    splice_row_append(s, SPLICE_TIME_KEY, SPLICE_TIME_KEY_SIZE);
+    splice_row_append(s, s->time, s->time_size);
+    splice_row_append(s, ",", 1);
+    if (stamp_shard) splice_row_append(s, SPLICE_SHARD_KEY, SPLICE_SHARD_KEY_SIZE);
     s->total = (uint64_t)((int64_t)size + splice_added(s));
     splice_next(s);
 }

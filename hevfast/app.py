@@ -6,8 +6,9 @@ from typing import Any
 
 from starlette.routing import Route, Router
 
-from hevfast.core.clock import Clock
+from hevfast.core.clock import MS_PER_S, Clock
 from hevfast.edge.dispatch import Dispatch
+from hevfast.edge.silence import Silence
 from hevfast.gateway import Gateway
 from hevfast.routes.ops import Health, NotFound, Ready
 from hevfast.routes.passthrough import Passthrough
@@ -27,7 +28,9 @@ def compose(settings: Settings) -> Dispatch:
     The resources live in `gateway`, opened and closed by the lifespan: sockets belong to the
     event loop they were opened in.
     """
-    gateway = Gateway(settings, Exchange(settings), Clock())
+    gateway = Gateway(
+        settings, Exchange(settings), Clock(), Silence(settings.body_silence_ms / MS_PER_S)
+    )
     passthrough = Passthrough(gateway)
 
     @contextlib.asynccontextmanager

@@ -29,12 +29,12 @@ RANKS = {
     "cache": 1,
     "upstream": 1,
     "observe": 1,
-    "gateway": 2,
     "edge": 2,
     "pipelines": 2,
-    "routes": 3,
-    "app": 4,
-    "__main__": 5,
+    "gateway": 3,
+    "routes": 4,
+    "app": 5,
+    "__main__": 6,
 }
 
 # Programs of their own: they import nothing of the gateway, and only the command line, when it

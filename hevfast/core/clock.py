@@ -3,6 +3,7 @@
 import time
 
 NS_PER_MS = 1_000_000
+MS_PER_S = 1000
 
 
 class Clock:

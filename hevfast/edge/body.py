@@ -10,6 +10,7 @@ from hevfast.core.limits import GZIP_INPUT_BYTES, GZIP_MEMBERS_MAX, SLICE_BYTES
 
 if TYPE_CHECKING:
     from hevfast.edge.head import Head
+    from hevfast.edge.silence import Silence
 
 Receive = Callable[[], Awaitable[Any]]
 
@@ -23,8 +24,10 @@ def check_length(length: int | None, bytes_max: int) -> None:
         raise _too_large(bytes_max)
 
 
-async def read_body(receive: Receive, bytes_max: int, silence_s: float) -> bytes | bytearray:
-    """Read a body whole.
+async def read_body(
+    receive: Receive, length: int | None, bytes_max: int, silence: "Silence"
+) -> bytes | bytearray:
+    """Read a body whole; `length` is what the client said, None if it said nothing.
 
     Cost: a body that arrives in one piece is given as it came. Several pieces are appended to
     one growing buffer; they are never joined, so memory stays at one copy.
@@ -33,21 +36,28 @@ async def read_body(receive: Receive, bytes_max: int, silence_s: float) -> bytes
     """
     whole: bytes | bytearray = b""
     more = True
-    loop = asyncio.get_running_loop()
+    task = silence.watch()
     try:
-        async with asyncio.timeout(silence_s) as silence:
-            while more:
-                message = await receive()
-                more = _more(message)
-                piece = message.get("body")
-                if piece:
-                    whole = _appended(whole, piece)
-                    if len(whole) > bytes_max:
-                        raise _too_large(bytes_max)
-                if more:
-                    silence.reschedule(loop.time() + silence_s)
-    except TimeoutError as error:
-        raise _too_slow(silence_s) from error
+        while more:
+            message = await receive()
+            more = _more(message)
+            piece = message.get("body")
+            if piece:
+                whole = _appended(whole, piece)
+                if len(whole) > bytes_max:
+                    raise _too_large(bytes_max)
+                # The server tells of the end in a message of its own. It need not be waited for
+                # when everything announced is here.
+                if len(whole) == length:
+                    break
+            if more:
+                silence.watch()
+    except asyncio.CancelledError as error:
+        if silence.leave(task):
+            raise _too_slow(silence) from error
+        raise
+    finally:
+        silence.leave(task)
     return whole
 
 
@@ -59,16 +69,12 @@ def _appended(whole: bytes | bytearray, piece: bytes) -> bytes | bytearray:
     return buffer
 
 
-async def stream_body(receive: Receive, bytes_max: int, silence_s: float) -> AsyncIterator[bytes]:
+async def stream_body(receive: Receive, bytes_max: int, silence: "Silence") -> AsyncIterator[bytes]:
     """Give the pieces of a body as they come; the next is asked for when the last was taken."""
     size = 0
     more = True
     while more:
-        try:
-            async with asyncio.timeout(silence_s):
-                message = await receive()
-        except TimeoutError as error:
-            raise _too_slow(silence_s) from error
+        message = await _heard(receive, silence)
         more = _more(message)
         piece = message.get("body")
         if piece:
@@ -78,8 +84,21 @@ async def stream_body(receive: Receive, bytes_max: int, silence_s: float) -> Asy
             yield piece
 
 
+async def _heard(receive: Receive, silence: "Silence") -> Any:
+    """Wait for one message of the client, but not forever."""
+    task = silence.watch()
+    try:
+        return await receive()
+    except asyncio.CancelledError as error:
+        if silence.leave(task):
+            raise _too_slow(silence) from error
+        raise
+    finally:
+        silence.leave(task)
+
+
 async def read_plain(
-    receive: Receive, head: "Head", bytes_max: int, silence_s: float
+    receive: Receive, head: "Head", bytes_max: int, silence: "Silence"
 ) -> bytes | bytearray:
     """Read a body whole and undo its content coding.
 
@@ -88,14 +107,14 @@ async def read_plain(
     check_length(head.length, bytes_max)
     coding = head.encoding.strip().lower()
     if not coding or coding == b"identity":
-        return await read_body(receive, bytes_max, silence_s)
+        return await read_body(receive, head.length, bytes_max, silence)
     if coding not in (b"gzip", b"x-gzip"):
         raise GatewayError(
             "bad_request",
             "The Content-Encoding of the request is not known here. Send the body as it is, or "
             "with 'Content-Encoding: gzip'.",
         )
-    return await _inflate(stream_body(receive, bytes_max, silence_s), bytes_max)
+    return await _inflate(stream_body(receive, bytes_max, silence), bytes_max)
 
 
 async def _inflate(pieces: AsyncIterator[bytes], bytes_max: int) -> bytearray:
@@ -151,7 +170,7 @@ def _too_large(bytes_max: int) -> GatewayError:
     )
 
 
-def _too_slow(silence_s: float) -> GatewayError:
+def _too_slow(silence: "Silence") -> GatewayError:
     return GatewayError(
-        "request_timeout", f"No part of the request body arrived for {silence_s:g} seconds."
+        "request_timeout", f"No part of the request body arrived for {silence.silence_s:g} seconds."
     )

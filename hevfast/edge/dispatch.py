@@ -5,7 +5,7 @@ from typing import Any
 
 from hevfast.core.errors import AnswerTornError, GatewayError
 from hevfast.core.paths import is_write
-from hevfast.edge.reply import reply_error
+from hevfast.edge.reply import reply_error, without_body
 from hevfast.observe.access_log import log_failure, log_fault, log_torn
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -24,6 +24,8 @@ class Dispatch:
         if scope["type"] != "http":
             await self._router(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            send = without_body(send)
         try:
             # The raw path, because only it shows how the caller spelled what he asked for. The
             # router is passed by: it would cost more than everything else on this route.

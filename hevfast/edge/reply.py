@@ -24,15 +24,31 @@ _encode = msgspec.json.Encoder().encode
 async def reply_json(
     send: Send, status: int, value: Any, headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> None:
-    """Answer with JSON. The server leaves the body out where HTTP forbids one (HEAD)."""
+    """Answer with JSON."""
+    body = _encode(value)
+    length = (b"content-length", b"%d" % len(body))
     await send(
         {
             "type": "http.response.start",
             "status": status,
-            "headers": [SERVER, _JSON, *headers],
+            "headers": [SERVER, _JSON, length, *headers],
         }
     )
-    await send({"type": "http.response.body", "body": _encode(value)})
+    await send({"type": "http.response.body", "body": body})
+
+
+def without_body(send: Send) -> Send:
+    """Give a `send` for the answer to HEAD: the head of the answer, and nothing after it.
+
+    The server does this by itself in HTTP/1.1, but in HTTP/2 it would send the body.
+    """
+
+    async def send_head(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            message["body"] = b""
+        await send(message)
+
+    return send_head
 
 
 async def reply_error(send: Send, error: GatewayError) -> None:

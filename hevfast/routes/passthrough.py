@@ -51,15 +51,15 @@ class Passthrough:
 
     async def _upload(self, scope: Any, receive: Any, head: Head) -> "Upload":
         bytes_max = self._gateway.settings.body_bytes_max
-        silence_s = self._gateway.body_silence_s
+        silence = self._gateway.silence
         # HTTP/2 needs neither header to carry a body, so there one has to look.
         unknown = head.chunked or scope["http_version"].startswith("2")
         if head.length is None and not unknown:
             return Upload(None, None)
         if head.length is not None and head.length <= PASS_WHOLE_BYTES_MAX:
-            body = await read_body(receive, bytes_max, silence_s)
+            body = await read_body(receive, head.length, bytes_max, silence)
             return Upload(bytes(body), len(body))
-        pieces = stream_body(receive, bytes_max, silence_s)
+        pieces = stream_body(receive, bytes_max, silence)
         if head.length is None and not head.chunked:
             first = await anext(pieces, None)
             if first is None:

@@ -36,7 +36,7 @@ class Write:
         authorization = authorize(head.authorization, gateway.api_key)
         target = target_of(scope)
 
-        body = await read_plain(receive, head, self._body_bytes_max, gateway.body_silence_s)
+        body = await read_plain(receive, head, self._body_bytes_max, gateway.silence)
         plan = await plan_write(body, overwrite=self._overwrite)
         stamped = stamp(
             plan,

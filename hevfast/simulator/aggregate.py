@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from . import shapes
 from .answers import bad_request
 from .filters import known
-from .limits import GROUPS_MAX
+from .limits import GROUPS_MAX, INT_MIN, UINT_MAX
 from .namespace import Document
 from .schema import Schema
 from .types import Kind
@@ -118,4 +118,8 @@ def _apply(function: str, name: str | None, rows: list[Row]) -> int | float:
     values: list[Any] = [
         value for _, document in rows if (value := document.attributes.get(name)) is not None
     ]
-    return len(values) if function == "Count" else sum(values)
+    if function == "Count":
+        return len(values)
+    total: int | float = sum(values)
+    # A sum may outgrow 64 bits, which JSON integers here do not.
+    return total if INT_MIN <= total <= UINT_MAX else float(total)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from .limits import QUERIED_BYTES_MIN
+from .limits import ERROR_CHARS_MAX, QUERIED_BYTES_MIN
 
 # The service begins most of its messages with a broken heart, as raw UTF-8.
 HEART = "💔 "
@@ -24,7 +24,8 @@ class Refusal(Exception):  # noqa: N818  (it is an answer, not a fault of the pr
 
 
 def error_body(text: str) -> bytes:
-    return msgspec.json.encode({"status": "error", "error": HEART + text})
+    # Texts quote what was sent, which may be long.
+    return msgspec.json.encode({"status": "error", "error": HEART + text[:ERROR_CHARS_MAX]})
 
 
 def bad_request(text: str) -> Refusal:

@@ -52,7 +52,7 @@ def build(options: Options | None = None) -> ASGIApp:
         Route(f"/v1/{one}/hint_cache_warm", simulator.warm, methods=["GET"]),
         Route(f"/v1/{one}/_debug/recall", simulator.recall, methods=["POST"]),
         Route(f"/v1/{one}/operations/{{token}}", simulator.operation, methods=["GET"]),
-        Route("/v1/namespaces", simulator.list, methods=["GET"]),
+        Route("/v1/namespaces", simulator.list_names, methods=["GET"]),
     ]
     app = Starlette(
         routes=routes,
@@ -188,7 +188,7 @@ class Simulator:
         fields = await read_fields(request)
         return await json_response(request, metadata.recall(self._find(request), fields))
 
-    async def list(self, request: Request) -> Response:
+    async def list_names(self, request: Request) -> Response:
         asked = request.query_params
         page = self._catalogue.page(
             asked.get("prefix", ""), asked.get("cursor", ""), asked.get("page_size", "")

@@ -9,7 +9,7 @@ from .comparisons import OPERATORS, Test
 from .limits import FILTER_DEPTH_MAX
 from .schema import Attribute, Schema
 from .types import Type
-from .values import Attributes, Id, Value, spelling
+from .values import Attributes, Id, Value, read_id, spelling
 
 # What a predicate is told: the id, what is stored, and what is being written (conditions only).
 Predicate: TypeAlias = Callable[[Id, Attributes, Attributes], bool]
@@ -26,6 +26,23 @@ _REFERRING = frozenset({"Eq", "NotEq", "Lt", "Lte", "Gt", "Gte"})
 def compiled(filter_: object, schema: Schema, *, references: bool = False) -> Predicate:
     """Compile a filter. `references` allows `{"$ref_new": attr}`, which only conditions may use."""
     return _compile(filter_, schema, references, FILTER_DEPTH_MAX)
+
+
+def named_ids(filter_: object, schema: Schema) -> list[Id] | None:
+    """List the only ids that a compiled filter can match, where it names them; else None.
+
+    Fetching by id is common, and must not look at every row of the namespace.
+    """
+    match filter_:
+        case ["id", "Eq", operand] if operand is not None:
+            return [read_id(operand, schema["id"].type)]
+        case ["id", "In", list(operands)]:
+            type_ = schema["id"].type
+            return [read_id(operand, type_) for operand in operands if operand is not None]
+        case ["And", list(clauses)]:
+            named = (named_ids(clause, schema) for clause in clauses)
+            return next((ids for ids in named if ids is not None), None)
+    return None
 
 
 def _compile(filter_: object, schema: Schema, references: bool, depth_left: int) -> Predicate:

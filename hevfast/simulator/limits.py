@@ -48,5 +48,8 @@ INT_MIN = -(2**63)
 # Every query is billed as if it had read at least this many bytes (seen in the official tests).
 QUERIED_BYTES_MIN = 256_000_000
 
+# Characters of an error text. Our own choice.
+ERROR_CHARS_MAX = 2000
+
 # Finished asynchronous copies that can still be polled. Our own choice.
 OPERATIONS_MAX = 1000

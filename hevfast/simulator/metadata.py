@@ -190,4 +190,4 @@ def timestamp_now() -> str:
 
 def _timestamp(moment: datetime) -> str:
     # Milliseconds; how many digits the service prints is unconfirmed.
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -65,13 +65,18 @@ class Namespace:
     def ordered(self) -> Ordered:
         """List the documents by ascending id; kept until the next write."""
         if self._ordered is None:
-            pairs = sorted(self.documents.items(), key=lambda pair: pair[0])
-            self._ordered = Ordered(
-                [id_ for id_, _ in pairs],
-                [document for _, document in pairs],
-                np.fromiter((document.slot for _, document in pairs), np.intp, len(pairs)),
-            )
+            self._ordered = self._listed(self.documents)
         return self._ordered
+
+    def chosen(self, ids: Iterable[Id]) -> Ordered:
+        """List those of the given documents that exist, by ascending id."""
+        return self._listed(self.documents.keys() & ids)
+
+    def _listed(self, ids: Iterable[Any]) -> Ordered:
+        ascending: list[Id] = sorted(ids)
+        documents = [self.documents[id_] for id_ in ascending]
+        slots = np.fromiter((document.slot for document in documents), np.intp, len(documents))
+        return Ordered(ascending, documents, slots)
 
     def touch(self, *, wrote: bool) -> None:
         self.updated_at = datetime.now(UTC)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from . import shapes
 from .aggregate import Aggregation, grouped, parse_aggregation, totals
 from .answers import bad_request, bad_shape, not_simulated
-from .filters import NOTHING, Predicate, compiled
+from .filters import NOTHING, Predicate, compiled, named_ids
 from .limits import GROUPS_MAX, ROWS_DEFAULT, ROWS_MAX
 from .namespace import Document, Namespace, Ordered
 from .rank import ByDistance, Ranking, in_order, nearest, parse_rank
@@ -26,6 +26,8 @@ class Query:
     ranking: Ranking | None
     aggregation: Aggregation | None
     test: Predicate | None
+    # The only ids that the filter can match, where it names them.
+    ids: list[Id] | None
     included: list[str]
     limit: int
     offset: int = 0
@@ -69,6 +71,7 @@ def parse_query(fields: dict[str, object], schema: Schema) -> Query:
         ranking=None if aggregation else parse_rank(fields["rank_by"], schema),
         aggregation=aggregation,
         test=None if filters is None else compiled(filters, schema),
+        ids=named_ids(filters, schema),
         included=_included(fields, schema),
         limit=GROUPS_MAX if aggregation else ROWS_DEFAULT,
     )
@@ -102,7 +105,7 @@ def vector_encoding(value: object) -> str:
 def run(namespace: Namespace, query: Query) -> Found:
     """Answer a query from the state of this moment. Pure, and never awaits: one snapshot."""
     found = Found(namespace.schema, query.included)
-    candidates = _candidates(namespace, query.test)
+    candidates = _candidates(namespace, query)
     pairs = list(zip(candidates.ids, candidates.documents, strict=True))
     if query.aggregation is not None:
         if query.aggregation.groups:
@@ -123,9 +126,10 @@ def run(namespace: Namespace, query: Query) -> Found:
     return found
 
 
-def _candidates(namespace: Namespace, test: Predicate | None) -> Ordered:
+def _candidates(namespace: Namespace, query: Query) -> Ordered:
     """List the rows that pass the filter, by ascending id."""
-    ordered = namespace.ordered()
+    test = query.test
+    ordered = namespace.ordered() if query.ids is None else namespace.chosen(query.ids)
     if test is None:
         return ordered
     kept = [

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import Callable
 
 import uvloop
@@ -26,7 +27,20 @@ def serve(app: ASGIApp, host: str, port: int, on_listening: Callable[[], None]) 
 
     Raises: RuntimeError or OSError when the address cannot be bound.
     """
+    _check_free(host, port)
     uvloop.run(_serve(app, host, port, on_listening))
+
+
+def _check_free(host: str, port: int) -> None:
+    """Refuse a port in use.
+
+    The server shares its port with any other that does the same, so that a second simulator would
+    start without complaint and take half of the connections, with another state.
+    """
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
 
 
 async def _serve(app: ASGIApp, host: str, port: int, on_listening: Callable[[], None]) -> None:
@@ -64,6 +78,5 @@ async def _listens(serving: asyncio.Task[None], host: str, port: int) -> bool:
             await asyncio.sleep(CONNECT_PAUSE_S)
             continue
         writer.close()
-        # A bind that failed shows by now; the connection was then to a stranger.
-        return not serving.done()
+        return True
     return False

@@ -167,11 +167,10 @@ def _datetime(value: object) -> int:
         raise MismatchError(f"expected datetime, got {describe(value)}")
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError as fault:
+        zoned = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as fault:
         raise MismatchError(f"expected datetime as ISO 8601, got {describe(value)}") from fault
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - EPOCH) // timedelta(milliseconds=1)
+    return (zoned - EPOCH) // timedelta(milliseconds=1)
 
 
 def _bytes(value: object) -> str:
@@ -204,7 +203,7 @@ def _multi_vector(value: object, dimensions: int = 0) -> list[list[float]]:
 def _spell_datetime(milliseconds: int) -> str:
     # Nine digits and Z, as the documents print it; the width is unconfirmed.
     moment = EPOCH + timedelta(milliseconds=milliseconds)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}000Z"
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "000Z"
 
 
 _READERS: dict[Kind, Reader] = {

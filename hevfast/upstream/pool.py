@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from hevfast.core.clock import MS_PER_S
 from hevfast.core.limits import (
     ANSWER_FIELD_BYTES_MAX,
     ANSWER_LINE_BYTES_MAX,
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 # Dead connections that are thrown away before one request gives up looking for a live one in
 # the pool. A new connection is never dead, so this is reached only with a very odd upstream.
 _DEAD_MAX = 64
-
-_MS_PER_S = 1000
 
 
 class Connector(aiohttp.TCPConnector):
@@ -68,10 +67,10 @@ def open_session(settings: "Settings") -> aiohttp.ClientSession:
         trust_env=False,
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         timeout=aiohttp.ClientTimeout(
-            connect=settings.upstream_connect_timeout_ms / _MS_PER_S,
-            sock_read=settings.upstream_read_timeout_ms / _MS_PER_S,
+            connect=settings.upstream_connect_timeout_ms / MS_PER_S,
+            sock_read=settings.upstream_read_timeout_ms / MS_PER_S,
             # Without it an exchange can hang in corners that the other two do not watch.
-            total=settings.upstream_total_timeout_ms / _MS_PER_S,
+            total=settings.upstream_total_timeout_ms / MS_PER_S,
         ),
         read_bufsize=SLICE_BYTES,
         max_line_size=ANSWER_LINE_BYTES_MAX,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from tests.native.scanner import Stamping
 from tests.oracle import Fault, Plan, plan, shard_of, stamp, unstamp
 from tests.oracle.vocabulary import COLUMNS_FORMS, ROWS_FORMS, ROWS_MAX, Key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.native.scanner import Scanner, Stamping
+    from tests.native.scanner import Scanner
 
 SHARD_MEMBER = "_hevlayer_shard"
 TIME_MEMBER = "_hevlayer_upserted_at"
@@ -56,6 +57,17 @@ def check_stamped(
         assert unstamp(stamped, body, good, stamp_shard) == body
         if not good.cuts:
             check_members(body, stamped, good, stamping)
+
+
+def check_shards(scanners: Sequence[Scanner], ids: list[bytes], shard_count: int) -> None:
+    """The shard is that of an id's text, whatever its spelling."""
+    body = b'{"upsert_rows":[%s]}' % b",".join(b'{"id":%s}' % spelled for spelled in ids)
+    expected = [shard_of(spelled, shard_count) for spelled in ids]
+    for scanner in scanners:
+        stamped = scanner.stamped(body, Stamping(0, shard_count))
+        stamps = stamped.split(b'{"_hevlayer_upserted_at":0,"_hevlayer_shard":')[1:]
+        shards = [int(after.split(b",", 1)[0]) for after in stamps]
+        assert shards == expected, f"{scanner}, {shard_count} shards: {body!r}"
 
 
 def check_members(body: bytes, stamped: bytes, good: Plan, stamping: Stamping) -> None:

@@ -14,10 +14,11 @@ CAPS = st.lists(
     min_size=1,
     max_size=4,
 ).map(tuple)
+SHARD_COUNTS = st.sampled_from((0, 1, 2, 8, 10, 11, 16, 100, 101, 65536, 2**32 - 1))
 STAMPINGS = st.builds(
     Stamping,
     now_ms=st.sampled_from((0, 7, 1_764_000_000_123, 2**53, 2**63 - 1)),
-    shard_count=st.sampled_from((0, 1, 2, 8, 10, 11, 16, 100, 101, 65536, 2**32 - 1)),
+    shard_count=SHARD_COUNTS,
     stamp_shard=st.booleans(),
     caps=CAPS,
     by_reference_min=st.sampled_from((1, 2, 16, 64, 100, 128, 500, 4096, 2**40)),

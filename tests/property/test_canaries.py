@@ -13,13 +13,14 @@ from tests.native.scanner import Scanner, Stamping, both_forms
 from tests.oracle import Fault, Plan
 from tests.property.bodies import (
     ANY_BODIES,
-    BODIES_OF_ONE_CHANGE,
+    MANY_IDS,
     joined,
     legal_bodies,
     mutated_bodies,
 )
-from tests.property.properties import check_outcome, check_stamped
-from tests.property.strategies import ALIGNMENTS, ROWS_MAXES, STAMPINGS
+from tests.property.properties import check_outcome, check_shards, check_stamped
+from tests.property.strategies import ALIGNMENTS, ROWS_MAXES, SHARD_COUNTS, STAMPINGS
+from tests.property.variations import BODIES_OF_ONE_CHANGE, Bodies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ UNSEEN_BY_OUTCOMES = {"read one past the end"}
 
 
 def hunt_in_outcomes(scanners: list[Scanner]) -> None:
-    bodies_of_each = st.one_of(BODIES_OF_ONE_CHANGE, ANY_BODIES.map(lambda body: [body]))
+    bodies_of_each = st.one_of(BODIES_OF_ONE_CHANGE, ANY_BODIES.map(lambda body: Bodies([body])))
 
     @HUNT
     @given(bodies_of_each, st.booleans(), ROWS_MAXES, ALIGNMENTS)
@@ -58,6 +59,12 @@ def hunt_in_stamps(scanners: list[Scanner]) -> None:
     def stamps(body: bytes, stamping: Stamping, overwrite: bool) -> None:
         check_stamped(scanners, body, stamping, overwrite=overwrite)
 
+    @HUNT
+    @given(MANY_IDS, SHARD_COUNTS)
+    def shards(ids: list[bytes], shard_count: int) -> None:
+        check_shards(scanners, ids, shard_count)
+
+    shards()
     stamps()
 
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from tests.native.scanner import both_forms
 from tests.property.bodies import (
-    BODIES_OF_ONE_CHANGE,
     SOUPS,
     joined,
     legal_bodies,
@@ -17,6 +16,7 @@ from tests.property.bodies import (
 from tests.property.properties import check_outcome
 from tests.property.strategies import ALIGNMENTS, ROWS_MAXES
 from tests.property.tokens import SAMPLE_BODIES
+from tests.property.variations import BODIES_OF_ONE_CHANGE
 
 SCANNERS = both_forms()
 REPLACEMENTS = [

@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.native.scanner import Placed, Stamping, both_forms
-from tests.oracle import shard_of, xxh64
-from tests.oracle.reader import decoded
-from tests.property.bodies import IDS, joined, legal_bodies, mutated_bodies
-from tests.property.properties import check_stamped
-from tests.property.strategies import ALIGNMENTS, STAMPINGS
+from tests.oracle import xxh64
+from tests.property.bodies import MANY_IDS, joined, legal_bodies, mutated_bodies
+from tests.property.properties import check_shards, check_stamped
+from tests.property.strategies import ALIGNMENTS, SHARD_COUNTS, STAMPINGS
 from tests.property.tokens import SAMPLE_BODIES
 
 SCANNERS = both_forms()
@@ -39,15 +38,16 @@ def test_every_window_gives_the_same_bytes(body: bytes) -> None:
             check_stamped(SCANNERS, body, stamping, overwrite=True)
 
 
-@given(st.lists(IDS, min_size=1, max_size=5), st.sampled_from((1, 8, 16, 1000)))
+@given(MANY_IDS, SHARD_COUNTS)
 def test_shard_is_that_of_the_decoded_id(ids: list[bytes], shard_count: int) -> None:
-    body = b'{"upsert_rows":[%s]}' % b",".join(b'{"id":%s}' % spelled for spelled in ids)
-    stamped = SCANNERS[0].stamped(body, Stamping(0, shard_count))
-    stamps = stamped.split(b'{"_hevlayer_upserted_at":0,"_hevlayer_shard":')[1:]
-    shards = [int(after.split(b",", 1)[0]) for after in stamps]
-    texts = [decoded(spelled[1:-1]) if spelled[:1] == b'"' else spelled for spelled in ids]
-    assert shards == [xxh64(text) % shard_count for text in texts]
-    assert shards == [shard_of(spelled, shard_count) for spelled in ids]
+    check_shards(SCANNERS, ids, shard_count)
+
+
+def test_shard_is_that_of_an_id_of_any_length_plain_or_escaped() -> None:
+    for size in range(131):
+        plain = b'"' + b"x" * size + b'"'
+        escaped = b'"' + rb"\u0078" * size + b'"'
+        check_shards(SCANNERS, [plain, escaped, b"7" * (size + 1)], 2**32 - 1)
 
 
 @pytest.mark.parametrize("size", range(130))

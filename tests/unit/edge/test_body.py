@@ -11,6 +11,7 @@ from hevfast.core.errors import GatewayError
 from hevfast.core.limits import GZIP_MEMBERS_MAX
 from hevfast.edge.body import read_body, read_plain, stream_body
 from hevfast.edge.head import Head
+from hevfast.edge.silence import Silence
 
 pytestmark = pytest.mark.anyio
 
@@ -35,41 +36,41 @@ async def never() -> Any:
 
 async def test_one_piece_is_given_as_it_came() -> None:
     piece = b"x" * 1000
-    assert await read_body(messages(piece), 1000, 1) is piece
+    assert await read_body(messages(piece), 1000, 1000, Silence(1)) is piece
 
 
 async def test_several_pieces_become_one_buffer() -> None:
-    body = await read_body(messages(b"a", b"", b"b", b"c"), 3, 1)
+    body = await read_body(messages(b"a", b"", b"b", b"c"), None, 3, Silence(1))
     assert isinstance(body, bytearray)
     assert body == b"abc"
 
 
 async def test_no_piece_is_an_empty_body() -> None:
-    assert await read_body(messages(), 3, 1) == b""
+    assert await read_body(messages(), None, 3, Silence(1)) == b""
 
 
 @pytest.mark.parametrize("pieces", [[b"abcd"], [b"ab", b"cd"], [b"", b"abc", b"d"]])
 async def test_too_large(pieces: list[bytes]) -> None:
     with pytest.raises(GatewayError) as caught:
-        await read_body(messages(*pieces), 3, 1)
+        await read_body(messages(*pieces), None, 3, Silence(1))
     assert caught.value.status == 413
     with pytest.raises(GatewayError) as caught:
-        async for _ in stream_body(messages(*pieces), 3, 1):
+        async for _ in stream_body(messages(*pieces), 3, Silence(1)):
             pass
     assert caught.value.status == 413
 
 
 async def test_silence() -> None:
     with pytest.raises(GatewayError) as caught:
-        await read_body(never, 3, 0.01)
+        await read_body(never, 3, 3, Silence(0.01))
     assert caught.value.status == 408
     with pytest.raises(GatewayError) as caught:
-        await anext(stream_body(never, 3, 0.01))
+        await anext(stream_body(never, 3, Silence(0.01)))
     assert caught.value.status == 408
 
 
 async def test_cancellation_is_not_taken_for_silence() -> None:
-    task = asyncio.ensure_future(read_body(never, 3, 10))
+    task = asyncio.ensure_future(read_body(never, 3, 3, Silence(10)))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -78,7 +79,7 @@ async def test_cancellation_is_not_taken_for_silence() -> None:
 
 async def test_a_client_that_leaves() -> None:
     with pytest.raises(GatewayError) as caught:
-        await read_body(messages(b"a", end=GONE), 3, 1)
+        await read_body(messages(b"a", end=GONE), 3, 3, Silence(1))
     assert caught.value.status == 400
 
 
@@ -94,7 +95,7 @@ async def test_inflating_gives_other_tasks_their_turn() -> None:
     counter = asyncio.ensure_future(count())
     packed = gzip.compress(bytes(16 * 1024 * 1024))
     head = Head([(b"content-encoding", b"gzip")])
-    body = await read_plain(messages(packed), head, 1 << 30, 1)
+    body = await read_plain(messages(packed), head, 1 << 30, Silence(1))
     counter.cancel()
     assert len(body) == 16 * 1024 * 1024
     assert turns >= 60
@@ -104,5 +105,5 @@ async def test_too_many_members() -> None:
     packed = gzip.compress(b"") * (GZIP_MEMBERS_MAX + 1)
     head = Head([(b"content-encoding", b"gzip")])
     with pytest.raises(GatewayError) as caught:
-        await read_plain(messages(packed), head, 1 << 30, 1)
+        await read_plain(messages(packed), head, 1 << 30, Silence(1))
     assert caught.value.status == 400

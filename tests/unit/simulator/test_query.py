@@ -137,6 +137,31 @@ def test_totals_count_and_sum(shop: Service) -> None:
     }
 
 
+def test_sum_beyond_64_bits_is_a_float(service: Service) -> None:
+    service.write(schema={"n": "uint"}, upsert_columns={"id": [1, 2], "n": [2**64 - 1, 1]})
+    assert service.query(aggregate_by={"n": ["Sum", "n"]}) == {"aggregations": {"n": 2.0**64}}
+
+
+@pytest.mark.parametrize(
+    ("filters", "ids"),
+    [
+        (["id", "Eq", 3], [3]),
+        (["id", "In", [4, 1, 1, 99]], [1, 4]),
+        (["And", [["shelf", "Eq", "A"], ["id", "In", [1, 2, 3]]]], [1, 3]),
+        (["And", [["id", "In", [1, 2]], ["id", "Eq", 2]]], [2]),
+        (["Or", [["id", "Eq", 1], ["id", "Eq", 4]]], [1, 4]),
+        (["Not", ["id", "Eq", 1]], [2, 3, 4]),
+    ],
+)
+def test_rows_named_by_id_are_found_without_a_scan(
+    shop: Service, filters: list[Any], ids: list[int]
+) -> None:
+    assert shop.ids(filters) == ids
+    assert [
+        row["id"] for row in shop.query(rank_by=["vector", "ANN", [1, 1]], filters=filters)["rows"]
+    ]
+
+
 def test_groups_are_ordered_by_key_with_null_as_null(shop: Service) -> None:
     asked = {"aggregate_by": {"n": ["Count"], "total": ["Sum", "price"]}, "group_by": ["shelf"]}
     groups = [

@@ -1,0 +1,1 @@
+"""The instruction-count gate of the scanner and the splicer."""
