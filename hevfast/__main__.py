@@ -17,6 +17,7 @@ from hevfast.core.errors import GatewayError
 from hevfast.core.limits import (
     BACKLOG_CONNECTIONS,
     CLIENT_KEEP_ALIVE_MS,
+    RESPAWN_S,
     SHUTDOWN_S,
     WORKER_CONNECTIONS_MAX,
 )
@@ -100,6 +101,9 @@ def serve() -> None:
         backpressure=WORKER_CONNECTIONS_MAX,
         # This one timeout also ends idle kept-alive connections.
         http1_settings=HTTP1Settings(header_read_timeout=CLIENT_KEEP_ALIVE_MS),
+        # A worker that crashes is replaced; one that crashes at once ends the program.
+        respawn_failed_workers=True,
+        respawn_interval=RESPAWN_S,
         workers_kill_timeout=SHUTDOWN_S,
         # The server's lines at `info` are about clients that left; ours say start and stop.
         log_level=LogLevels.warning,

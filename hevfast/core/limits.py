@@ -43,6 +43,9 @@ CLIENT_KEEP_ALIVE_MS = 75_000
 BACKLOG_CONNECTIONS = 2048
 WORKER_CONNECTIONS_MAX = 8192
 
+# Seconds. Pause between the start of a worker's replacement and the end of the old one.
+RESPAWN_S = 0.1
+
 # Seconds. A worker that has not finished its requests by then is killed. Below the 30 s that
 # Kubernetes waits by default before it kills everything.
 SHUTDOWN_S = 25

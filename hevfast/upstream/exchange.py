@@ -1,5 +1,6 @@
 """One request to Turbopuffer and its answer; every fault on the way becomes a GatewayError."""
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from hevfast.settings import Settings
 
 Body = bytes | bytearray | AsyncIterator[bytes | memoryview] | None
+
+
+# Bytes no header value may hold (RFC 9110 section 5.5). aiohttp lets them through.
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Answer:
@@ -87,7 +92,7 @@ class Exchange:
             except BaseException:
                 response.close()
                 raise
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if upload.fault is not None:
                 raise upload.fault from error
             raise _upstream_error(deed, error) from error
@@ -136,7 +141,12 @@ def _texts(headers: Headers, body: Body, size: int | None) -> list[tuple[str, st
 
 
 async def _answer(response: aiohttp.ClientResponse, whole_bytes_max: int, deed: str) -> Answer:
+    if not 200 <= response.status <= 599:
+        # The server that answers the client stops the whole worker over a status it cannot name.
+        raise aiohttp.ClientResponseError(response.request_info, ())
     headers = answer_headers(response.raw_headers)
+    if _CONTROL.search(b"".join([value for _, value in headers])):
+        raise aiohttp.ClientResponseError(response.request_info, ())
     length = response.content_length
     if length is not None and length > whole_bytes_max and response.method != "HEAD":
         return Answer(response.status, headers, _chunks(response, [], deed))

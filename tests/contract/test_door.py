@@ -190,6 +190,16 @@ def test_headers_that_override_the_method_or_path_are_dropped(
     assert upstream.only.values(name.lower()) == []
 
 
+@pytest.mark.parametrize(("method", "target"), [("OPTIONS", "*"), ("CONNECT", "elsewhere:80")])
+def test_targets_that_are_no_paths_are_404(
+    gateway: RunningGateway, upstream: Upstream, method: str, target: str
+) -> None:
+    reply = gateway.ask(method, target)
+    assert reply.status == 404
+    assert reply.json["error"] == "not_found"
+    assert upstream.requests == []
+
+
 @pytest.mark.parametrize("target", ["/", "/foo", "/v3/namespaces", "/v2", "/v2/foo", "/metrics"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_unknown_path_is_404(

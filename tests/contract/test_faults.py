@@ -43,6 +43,23 @@ FAULTS = {
     "garbage": raw(b"\x00\x01\x02 what\r\n\r\n", close=True),
     "not HTTP": raw(b"SSH-2.0-OpenSSH_9.9\r\n\r\n", close=True),
     "endless head": raw(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, close=True),
+    "control character in a header": raw(
+        b"HTTP/1.1 200 OK\r\nX: a\x01b\r\nContent-Length: 2\r\n\r\n{}", close=True
+    ),
+    "two lengths": raw(
+        head(200, [(b"Content-Length", b"2"), (b"Content-Length", b"3")]) + b"{}x", close=True
+    ),
+    "length and chunks": raw(
+        head(200, [(b"Content-Length", b"3"), (b"Transfer-Encoding", b"chunked")])
+        + b"2\r\n{}\r\n0\r\n\r\n",
+        close=True,
+    ),
+    "negative length": raw(head(200, [(b"Content-Length", b"-3")]) + b"{}", close=True),
+    "status 000": raw(b"HTTP/1.1 000 X\r\nContent-Length: 2\r\n\r\n{}", close=True),
+    "status 101": raw(head(101, [(b"Upgrade", b"x"), (b"Connection", b"upgrade")]), close=True),
+    "status 999": raw(head(999, [(b"Content-Length", b"2")]) + b"{}", close=True),
+    "status of four digits": raw(head(1000, [(b"Content-Length", b"2")]) + b"{}", close=True),
+    "endless interim answers": drip(b"HTTP/1.1 199 X\r\n\r\n" * 2000, 0.0005),
     "silence": silence(),
     "silence within the body": raw(head(200, [(b"Content-Length", b"9")]) + b"{"),
     "drip without an end": drip(head(200, []) + b"x" * 5000, 0.01),
@@ -54,7 +71,7 @@ def gateway_settings() -> dict[str, str]:
     return {
         "HEVFAST_UPSTREAM_CONNECT_TIMEOUT_MS": "500",
         "HEVFAST_UPSTREAM_READ_TIMEOUT_MS": "250",
-        "HEVFAST_UPSTREAM_TOTAL_TIMEOUT_MS": "1000",
+        "HEVFAST_UPSTREAM_TOTAL_TIMEOUT_MS": "600",
     }
 
 

@@ -190,6 +190,16 @@ def test_request_headers(
 
 
 @BOTH
+def test_header_that_could_only_be_sent_altered_is_refused(
+    gateway: RunningGateway, upstream: Upstream, method: str, path: str
+) -> None:
+    reply = gateway.ask(method, path, ROWS, [AUTH, (b"X-Latin", b"caf\xe9")])
+    assert reply.status == 400
+    assert reply.json["error"] == "bad_request"
+    assert upstream.requests == []
+
+
+@BOTH
 def test_no_header_is_invented(
     gateway: RunningGateway, upstream: Upstream, method: str, path: str
 ) -> None:

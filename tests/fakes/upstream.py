@@ -240,7 +240,11 @@ class Upstream:
             with self._changed:
                 self._record(request)
         await step.act(wire)
-        return not step.early and not wire.writer.is_closing()
+        if step.early and not wire.writer.is_closing():
+            # Closing with the body unread would be a reset, and could swallow the answer.
+            await wire.until_closed()
+            return False
+        return not wire.writer.is_closing()
 
     def _record(self, request: Request) -> None:
         self.requests.append(request)

@@ -1,7 +1,10 @@
 """Starting, stopping, several workers, and memory, with the real program."""
 
+import contextlib
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +65,21 @@ def test_several_workers_serve_one_port(upstream: Upstream) -> None:
         assert gateway.stop() == 0
 
 
+def test_worker_that_crashes_is_replaced(upstream: Upstream) -> None:
+    with running_gateway(upstream.url) as gateway:
+        assert gateway.write(ROWS).status == 200
+        first = _workers(gateway.process.pid)[0]
+        os.kill(first, signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with contextlib.suppress(ConnectionError):
+                if gateway.ask("GET", "/health").status == 200:
+                    break
+        assert gateway.write(ROWS).status == 200
+        assert first not in _workers(gateway.process.pid)
+        assert gateway.stop() == 0
+
+
 def test_port_of_a_running_gateway_is_refused(upstream: Upstream) -> None:
     with running_gateway(upstream.url) as gateway:
         done = hevfast("serve", TPUF_URL=upstream.url, PORT=str(gateway.port))
@@ -111,11 +129,15 @@ def test_large_write_needs_memory_for_one_copy(upstream: Upstream, chunked: bool
     assert extra <= 1.3 * len(body), f"{extra / len(body):.2f} times the body"
 
 
+def _workers(parent: int) -> list[int]:
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(child) for child in children]
+
+
 def _peak_bytes(parent: int) -> int:
     """Give the largest resident size so far of the workers of a gateway."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     peaks = []
-    for child in children:
+    for child in _workers(parent):
         status = Path(f"/proc/{child}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
         peaks.append(int(line.split()[1]) * 1024)

@@ -45,8 +45,8 @@ PLANTS = {
     ),
     "two commas on either side of a block": Plant(
         "skip_avx2.h",
-        "(at & (at << 1 | carry))",
-        "(at & (at << 1))",
+        "uint64_t twice = at & (at << 1 | carry);",
+        "uint64_t twice = at & at << 1;",
     ),
     "carry of the byte before the last": Plant(
         "skip_avx2.h",
@@ -55,8 +55,8 @@ PLANTS = {
     ),
     "commas of whole blocks uncounted": Plant(
         "skip_avx2.h",
-        "    *after_comma = carry;\n    *commas += passed;\n",
-        "    *after_comma = carry;\n",
+        "    *need_value = (int)carry;\n    *commas += passed;\n",
+        "    *need_value = (int)carry;\n",
     ),
     "vertical tab for white space": Plant(
         "skip_avx2.h",
@@ -104,7 +104,7 @@ PLANTS = {
         "if (depth == SCAN_DEPTH_MAX + 1) return",
     ),
     "one level too shallow in rows": Plant(
-        "walk.h",
+        "walk_body.h",
         "p = WALK(value)(w, p, 3, &shape);\n            if (p && attribute",
         "p = WALK(value)(w, p, 4, &shape);\n            if (p && attribute",
     ),
@@ -118,6 +118,36 @@ PLANTS = {
         "            name[size] = 0xFF;\n            p += 2;",
         "            name[size] = p[1];\n            p += 2;",
     ),
+    "remembered key kept for the next operation": Plant(
+        "walk_body.h",
+        "    w->memos_count = 0;\n",
+        "",
+    ),
+    "remembered id accepted twice": Plant(
+        "walk_body.h",
+        "int again = memo->attribute == WALK_ID && row->id_end;",
+        "int again = 0;",
+    ),
+    "remembered key compared one byte short": Plant(
+        "walk_body.h",
+        "SAME(p, memo->at, memo->size, w->end)",
+        "SAME(p, memo->at, memo->size - 1, w->end)",
+    ),
+    "white space behind a remembered key": Plant(
+        "walk_body.h",
+        " && p[memo->size] > ' ') {",
+        ") {",
+    ),
+    "digits of the first sixteen bytes only": Plant(
+        "skip_avx2.h",
+        "        p += 16;\n    }\n    return portable_skip_digits(p, end);",
+        "        return p + 16;\n    }\n    return portable_skip_digits(p, end);",
+    ),
+    "zero in front of an integer": Plant(
+        "walk.h",
+        "int plain = after > digits && (*digits != '0' || after == digits + 1);",
+        "int plain = after > digits;",
+    ),
     "second id unseen": Plant(
         "walk_rules.h",
         "case WALK_ID: kind = id_seen ? SCAN_DUPLICATE_KEY : SCAN_OK; break;",
@@ -129,12 +159,12 @@ PLANTS = {
         "kind = SCAN_OK;\n    if (kind) walk_key_fault",
     ),
     "bytes behind the value ignored": Plant(
-        "walk.h",
+        "walk_body.h",
         "    if (p != w->end)\n",
         "    if (0)\n",
     ),
     "no write before bytes behind": Plant(
-        "walk.h",
+        "walk_body.h",
         "    if (!p) return;\n    p = WALK(space)(p, w->end);\n    if (p != w->end)\n",
         "    if (!p) return;\n    p = WALK(space)(p, w->end);\n"
         "    if (p != w->end && (*value != '{' || w->plan->keys & SCAN_RECOGNISED))\n",
@@ -155,7 +185,7 @@ PLANTS = {
         "if (size < 11 || memcmp(name, WALK_RESERVED_PREFIX, 10) != 0) return WALK_PLAIN;",
     ),
     "type of a row before the bound": Plant(
-        "walk.h",
+        "walk_body.h",
         "        if (!walk_room(w, p)) return NULL;\n"
         "        if (*p != '{') return walk_fault(w, SCAN_ROW_TYPE, p);\n",
         "        if (*p != '{') return walk_wrong_type(w, SCAN_ROW_TYPE, p);\n"

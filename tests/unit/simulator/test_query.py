@@ -35,6 +35,14 @@ def test_euclidean_squared_is_exact_and_ties_go_by_ascending_id(shop: Service) -
         assert math.isclose(row["$dist"], expected, abs_tol=1e-6)
 
 
+def test_distances_stay_with_their_rows_past_an_offset_and_under_a_cap(shop: Service) -> None:
+    asked: dict[str, Any] = {"rank_by": ["vector", "ANN", [0.7, 0.6]]}
+    every = shop.query(**asked, top_k=4)["rows"]
+    assert shop.query(**asked, top_k=2, offset=1)["rows"] == every[1:3]
+    capped = {"total": 4, "per": {"attributes": ["shelf"], "limit": 1}}
+    assert shop.query(**asked, limit=capped)["rows"] == [every[0], every[2], every[3]]
+
+
 def test_cosine_distance_runs_from_zero_to_two(service: Service) -> None:
     service.write(
         upsert_columns={"id": [1, 2, 3, 4], "vector": [[1, 0], [0, 2], [-3, 0], [0, 0]]},
