@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from hevfast.core.errors import GatewayError
 from hevfast.core.limits import (
     BACKLOG_CONNECTIONS,
     CLIENT_KEEP_ALIVE_MS,
+    OPEN_FILES,
     RESPAWN_S,
     SHUTDOWN_S,
     WORKER_CONNECTIONS_MAX,
@@ -32,31 +34,7 @@ DEV_STOP_S = 30.0
 DEV_LOOK_S = 0.1
 
 
-class Commands(click.Group):
-    """The commands, with `simulate` imported only when it is called.
-
-    The simulator needs numpy and is no part of a production gateway.
-    """
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "simulate"])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name != "simulate":
-            return super().get_command(ctx, cmd_name)
-        try:
-            from hevfast.simulator.command import simulate
-        except ModuleNotFoundError as error:
-            reason = error.name
-            raise click.ClickException(
-                f"The simulator needs the module '{reason}'. Install it with: "
-                "pip install 'hevfast[simulator]'"
-            ) from error
-        command: click.Command = simulate
-        return command
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hevfast")
 def main() -> None:
     """hevfast: a gateway in front of Turbopuffer.
@@ -79,7 +57,8 @@ def serve() -> None:
     Example: PORT=8080 TURBOPUFFER_REGION=aws-us-east-1 hevfast serve
     """
     settings = _load()
-    _check_port_is_free(settings)
+    _check_port_is_free(settings.host, settings.port)
+    _raise_open_files()
     # Imported here, because no other command needs the server.
     from granian import Granian
     from granian.constants import Interfaces, Loops, RuntimeModes
@@ -145,6 +124,25 @@ def check() -> None:
     sys.exit(0 if good else 1)
 
 
+@main.command(
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True},
+    short_help="Run the local Turbopuffer simulator alone.",
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def simulate(words: tuple[str, ...]) -> None:
+    # The simulator needs numpy and is no part of a production gateway, so nothing of it is
+    # imported before it is asked for; it parses its own options.
+    try:
+        from hevfast.simulator.command import simulate as simulator
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"The simulator needs the module '{error.name}'. Install it with: "
+            "pip install 'hevfast[simulator]'"
+        ) from error
+    simulator.main(args=list(words), prog_name="hevfast simulate")
+
+
 @main.command()
 @click.option("--port", default=8080, show_default=True, help="Port of the gateway.")
 @click.option("--simulator-port", default=8081, show_default=True, help="Port of the simulator.")
@@ -154,6 +152,8 @@ def dev(port: int, simulator_port: int) -> None:
     Needs no account and no network. Prints both addresses and lines to paste; any key works.
     Ctrl-C stops both.
     """
+    for taken in (port, simulator_port):
+        _check_port_is_free("127.0.0.1", taken)
     stop_signals = (signal.SIGINT, signal.SIGTERM)
     for number in stop_signals:
         signal.signal(number, _stop)
@@ -191,18 +191,26 @@ def _load() -> Settings:
         sys.exit(2)
 
 
-def _check_port_is_free(settings: Settings) -> None:
+def _check_port_is_free(host: str, port: int) -> None:
     """Exit with 1 if the address is taken.
 
     The server shares its port with any other that allows it, so two gateways on one port would
     start without complaint and answer in turn.
     """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        socket.create_server((settings.host, settings.port), family=family).close()
+        socket.create_server((host, port), family=family).close()
     except OSError as error:
-        where = f"{settings.host}:{settings.port}"
-        raise click.ClickException(f"cannot listen on {where}: {error.strerror}") from error
+        reason = error.strerror
+        raise click.ClickException(f"cannot listen on {host}:{port}: {reason}") from error
+
+
+def _raise_open_files() -> None:
+    """Allow as many open files as the system lets us, up to what the connections may need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < OPEN_FILES:
+        most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def _start_line(settings: Settings) -> str:

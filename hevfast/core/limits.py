@@ -43,6 +43,9 @@ CLIENT_KEEP_ALIVE_MS = 75_000
 BACKLOG_CONNECTIONS = 2048
 WORKER_CONNECTIONS_MAX = 8192
 
+# Files. Asked of the system for one worker: its connections on both sides, and some to spare.
+OPEN_FILES = 32_768
+
 # Seconds. Pause between the start of a worker's replacement and the end of the old one.
 RESPAWN_S = 0.1
 

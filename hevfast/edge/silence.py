@@ -28,7 +28,7 @@ class Silence:
         """Begin to watch the running task, or begin anew; give the task."""
         loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
-        assert task is not None  # noqa: S101 - a coroutine is always run by a task
+        assert task is not None
         self._deadlines[task] = loop.time() + self.silence_s
         if not self._running:
             self._running = True

@@ -1,5 +1,8 @@
 """What the commands print and how they end."""
 
+import subprocess
+import sys
+
 import pytest
 
 from hevfast.settings import TABLE
@@ -18,7 +21,32 @@ def test_help_teaches(words: list[str]) -> None:
 
 
 def test_help_lists_the_simulator_without_loading_it() -> None:
-    assert "simulate" in hevfast("--help").stdout
+    program = (
+        "import sys\n"
+        "sys.modules['numpy'] = None\n"
+        "sys.modules['hevfast.simulator'] = None\n"
+        "import hevfast.app\n"
+        "from hevfast.__main__ import main\n"
+        "main(['--help'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=20
+    )
+    assert "simulate" in done.stdout
+
+
+def test_simulate_shows_its_own_help() -> None:
+    pytest.importorskip("hevfast.simulator.command", reason="the simulator is not installed")
+    done = hevfast("simulate", "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: hevfast simulate")
+    assert "--port" in done.stdout
+
+
+def test_dev_on_a_taken_port_says_so(upstream: Upstream) -> None:
+    done = hevfast("dev", "--port", str(upstream.port))
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{upstream.port}" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["serve", "check", "settings"])

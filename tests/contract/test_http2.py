@@ -63,5 +63,6 @@ def test_head_has_no_body(
 
 def test_disguised_write(gateway: RunningGateway, upstream: Upstream) -> None:
     url = f"http://127.0.0.1:{gateway.port}/v2/namespaces/x/../ns"
-    assert curl(*AUTH, url, "-d", '{"deletes":[1]}').startswith(b"HTTP/2 404")
+    # Without a body: curl takes the reset that ends an unread one for a fault.
+    assert curl(*AUTH, "-X", "POST", url).startswith(b"HTTP/2 404")
     assert upstream.requests == []
