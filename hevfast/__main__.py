@@ -94,12 +94,13 @@ def serve() -> None:
 
 
 @main.command()
-def settings() -> None:
+@click.option("--markdown", is_flag=True, help="Print the README's table, without values.")
+def settings(markdown: bool) -> None:
     """Print every setting: variable, value, default, unit, bounds, meaning.
 
     Secrets show as stars. The values are those this shell's environment gives.
     """
-    click.echo(settings_table.describe(_load()))
+    click.echo(settings_table.markdown() if markdown else settings_table.describe(_load()))
 
 
 @main.command()
@@ -119,7 +120,7 @@ def check() -> None:
     click.echo(f"turbopuffer: {settings.upstream_url} answered GET /v1/namespaces with {status}")
     if settings.api_key is None:
         click.echo("key: none configured; callers bring their own")
-    good = status < 400 or (settings.api_key is None and status in (401, 403))
+    good = 200 <= status < 300 or (settings.api_key is None and status in (401, 403))
     click.echo("ready to serve" if good else "not ready: see the status above")
     sys.exit(0 if good else 1)
 

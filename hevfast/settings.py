@@ -50,8 +50,10 @@ def _integer(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def _choice(*names: str) -> Callable[[str], str]:
+def _choice(names: tuple[str, ...], later: tuple[str, ...]) -> Callable[[str], str]:
     def parse(text: str) -> str:
+        if text in later:
+            raise ValueError("is not supported by this version")
         if text not in names:
             raise ValueError(f"is none of: {', '.join(names)}")
         return text
@@ -102,8 +104,12 @@ def _number(variable: str, default: int, low: int, high: int, unit: str, help: s
     return dataclasses.field(default=default, metadata={"row": row})
 
 
-def _one_of(variable: str, names: tuple[str, ...], help: str) -> Any:
-    return _text(variable, "choice", names[0], _choice(*names), help, bounds=" | ".join(names))
+def _one_of(
+    variable: str, names: tuple[str, ...], help: str, *, later: tuple[str, ...] = ()
+) -> Any:
+    """Give a setting with a few values, the first the default; `later` are known, not yet done."""
+    bounds = " | ".join(names)
+    return _text(variable, "choice", names[0], _choice(names, later), help, bounds=bounds)
 
 
 # Longest time a deadline may be set to, in milliseconds: one hour.
@@ -155,8 +161,9 @@ class Settings:
         "LAYER_SHARD_COUNT", 16, 1, 65536, "shards", "Shards the ids are spread over."
     )
     shard_stamp: str = _one_of(
-        "HEVFAST_SHARD_STAMP", ("always", "never"), "Whether rows get _hevlayer_shard."
-    )
+        "HEVFAST_SHARD_STAMP", ("always", "never"), "Whether rows get _hevlayer_shard.",
+        later=("initialised",),
+    )  # fmt: skip
     upstream_connect_timeout_ms: int = _number(
         "HEVFAST_UPSTREAM_CONNECT_TIMEOUT_MS", 5_000, 10, _HOUR_MS, "ms",
         "Longest wait for a connection to Turbopuffer, waiting for a free one included.",
@@ -294,4 +301,14 @@ def describe(settings: Settings) -> str:
         lines.append(f"    {row.help}")
     lines.append("")
     lines.append(f"Turbopuffer is at {settings.upstream_url}")
+    return "\n".join(lines)
+
+
+def markdown() -> str:
+    """Give the table for the README: what is true on every machine."""
+    lines = ["| variable | default | unit and bounds | meaning |", "| --- | --- | --- | --- |"]
+    for name, row in TABLE.items():
+        default = default_of(name).replace(tempfile.gettempdir(), "(temporary folder)")
+        facts = " ".join(part for part in (row.unit, row.bounds) if part).replace("|", "\\|")
+        lines.append(f"| `{row.variable}` | {default} | {facts} | {row.help} |")
     return "\n".join(lines)

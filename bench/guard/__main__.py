@@ -21,7 +21,7 @@ from hevfast.batch.stamp import stamp
 HERE = Path(__file__).parent
 COUNTS = HERE / "counts.json"
 FLAGS = ["-std=c11", "-O3", "-fno-strict-aliasing", "-I", str(HERE.parent.parent / "ext")]
-# Names are bound at the start, so that the dynamic linker's work is not counted with the first call.
+# Names are bound at the start, so that the linker's work is not counted with the first call.
 FLAGS += ["-Wl,-z,now"]
 ALLOWED = 1.01
 

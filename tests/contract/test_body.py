@@ -20,7 +20,7 @@ PLAIN = b'{"schema":{"title":"string"}}'
 
 @pytest.fixture(scope="module")
 def gateway_settings() -> dict[str, str]:
-    return {"HEVFAST_BODY_BYTES_MAX": str(BYTES_MAX), "HEVFAST_BODY_SILENCE_MS": "200"}
+    return {"HEVFAST_BODY_BYTES_MAX": str(BYTES_MAX), "HEVFAST_BODY_SILENCE_MS": "300"}
 
 
 def padded(size: int) -> bytes:
@@ -121,7 +121,7 @@ def test_slow_but_steady_client_is_served(
         connection.send(request_bytes("POST", path, None, headers))
         for at in range(0, len(PLAIN), 4):
             connection.send(PLAIN[at : at + 4])
-            time.sleep(0.05)
+            time.sleep(0.06)
         assert connection.receive().status == 200
     assert upstream.only.body == PLAIN
 

@@ -136,7 +136,7 @@ def test_512_mib_write_keeps_one_copy_and_small_writes_fast(gateway: Gateway) ->
     size = size_of(row, count)
     assert size > 511 * MIB
     p99_ms = []
-    # Other programs on the machine can only make it slower, so the best of three is the gateway's own.
+    # Other programs can only make it slower, so the best of three is the gateway's own.
     while len(p99_ms) < 3 and (not p99_ms or min(p99_ms) >= SMALL_P99_MS):
         # In a process of its own, or the two clients would wait for each other.
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.fakes.client import AUTH, Reply, request_bytes
 from tests.fakes.gateway import hevfast, running_gateway
-from tests.fakes.upstream import OK_BODY, Step, Upstream, Wire, head, running_upstream
+from tests.fakes.upstream import OK_BODY, Step, Upstream, Wire, answer, head, running_upstream
 
 ROWS = b'{"upsert_rows":[{"id":1}]}'
 MIB = 1024 * 1024
@@ -127,6 +127,19 @@ def test_large_write_needs_memory_for_one_copy(upstream: Upstream, chunked: bool
         extra = _peak_bytes(gateway.process.pid) - before
     assert upstream.requests[-1].body_size > len(body)
     assert extra <= 1.3 * len(body), f"{extra / len(body):.2f} times the body"
+
+
+def test_what_only_passes_through_needs_little_memory(upstream: Upstream) -> None:
+    path = "/v2/namespaces/ns/query"
+    with running_gateway(upstream.url) as gateway:
+        assert gateway.ask("POST", path, b"{}").status == 200
+        before = _peak_bytes(gateway.process.pid)
+        assert gateway.ask("POST", path, bytes(128 * MIB)).status == 200
+        assert upstream.requests[-1].body_size == 128 * MIB
+        upstream.script(answer(200, bytes(128 * MIB)))
+        assert len(gateway.ask("POST", path, b"{}").body) == 128 * MIB
+        extra = _peak_bytes(gateway.process.pid) - before
+    assert extra < 32 * MIB, f"{extra / MIB:.0f} MiB"
 
 
 def _workers(parent: int) -> list[int]:

@@ -25,7 +25,7 @@ from tests.property.variations import BODIES_OF_ONE_CHANGE, Bodies
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EXAMPLES_MAX = 1000
+EXAMPLES_MAX = 200
 HUNT = settings(
     max_examples=EXAMPLES_MAX,
     database=None,

@@ -95,7 +95,7 @@ def test_bad_urls(url: str) -> None:
         ("HEVFAST_BODY_BYTES_MAX", "512MiB"),
         ("HEVFAST_BODY_SILENCE_MS", "-1"),
         ("HEVFAST_RESERVED_STAMPS", "Reject"),
-        ("HEVFAST_SHARD_STAMP", "initialised"),
+        ("HEVFAST_SHARD_STAMP", "sometimes"),
         ("LAYER_SHARD_COUNT", "65537"),
         ("LAYER_SHARD_COUNT", "0"),
         ("TURBOPUFFER_REGION", "a/b"),
@@ -132,6 +132,12 @@ def test_what_this_version_cannot_do_is_not_accepted_silently(name: str, value: 
     faults = faults_of(**{name: value})
     assert len(faults) == 1
     assert f"{name} is not supported by this version" in faults[0]
+
+
+def test_a_value_of_a_later_version_says_so() -> None:
+    assert faults_of(HEVFAST_SHARD_STAMP="initialised") == [
+        "HEVFAST_SHARD_STAMP='initialised' is not supported by this version"
+    ]
 
 
 def test_values_that_mean_off_are_accepted() -> None:

@@ -1,0 +1,29 @@
+"""The README's tables are those of the program."""
+
+import re
+from pathlib import Path
+
+from hevfast import settings
+from hevfast.core.errors import MEANINGS
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_settings_table_is_the_programs() -> None:
+    begun = README.index("--markdown` -->\n") + len("--markdown` -->\n")
+    assert README[begun : README.index("<!-- settings: end -->")] == settings.markdown() + "\n"
+
+
+def test_failure_table_has_every_code_with_its_status() -> None:
+    rows = re.findall(r"^\| .* \| (\d{3}) \| `(\w+)` \|", README, re.M)
+    listed = {code: int(status) for status, code in rows}
+    # A fault of the gateway and the drain answer are described in other words.
+    meant = {code: meaning.status for code, meaning in MEANINGS.items()}
+    assert listed == meant
+
+
+def test_every_make_target_is_explained() -> None:
+    targets = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.M))
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    assert {target for target in targets if f"`make {target}" not in guide} == {"help"}
