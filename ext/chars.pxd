@@ -6,6 +6,9 @@ cdef extern from "scan_all.h" nogil:
     enum:
         SCAN_KNOWN_KEYS
         SCAN_NO_MEMORY
+        SCAN_UPSERT_COLUMNS
+        SCAN_PATCH_COLUMNS
+        SCAN_DELETES
         SCAN_BODY_MAX
         SPLICE_ATOM_MAX
 
@@ -56,5 +59,18 @@ cdef extern from "scan_all.h" nogil:
     uint64_t splice_size(const splice_state *s) noexcept
     splice_outcome splice_fill(splice_state *s, uint8_t *out, size_t cap, size_t by_reference_min,
                                size_t *used, size_t *ref_start, size_t *ref_size) noexcept
+
+    ctypedef struct mirror_row:
+        uint8_t *out
+        size_t size
+
+    ctypedef struct mirror_cursors:
+        void *items
+
+    int mirror_open(const splice_state *s, const scan_section *section,
+                    mirror_cursors *cursors) noexcept
+    int mirror_next(const splice_state *s, const scan_section *section, uint32_t index,
+                    mirror_cursors *cursors, mirror_row *row) noexcept
+    uint32_t mirror_digests(const splice_state *s, uint32_t *out) noexcept
 
     uint64_t xxh64(const uint8_t *p, size_t size) noexcept

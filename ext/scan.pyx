@@ -1,16 +1,28 @@
 """The Python border of the scanner and the splicer: buffers in, plans and stamped pieces out."""
 
+import json
+
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memchr
 
 from chars cimport (
     SCAN_BODY_MAX,
+    SCAN_DELETES,
     SCAN_KNOWN_KEYS,
     SCAN_NO_MEMORY,
+    SCAN_PATCH_COLUMNS,
+    SCAN_UPSERT_COLUMNS,
     SPLICE_ATOM_MAX,
     SPLICE_DONE,
+    mirror_cursors,
+    mirror_digests,
+    mirror_next,
+    mirror_open,
+    mirror_row,
     scan_body,
     scan_cut,
     scan_has_avx2,
@@ -46,6 +58,10 @@ cdef size_t STEP = 256 * 1024
 # an object of its own and one more buffer of a gathering write.
 REFERENCE_BYTES_MIN = 4096
 cdef size_t REFERENCE_MIN = 4096
+
+# One part of the mirrored rows: what is made in one go with the GIL held, less than a millisecond.
+cdef Py_ssize_t PART_ROWS = 1000
+cdef size_t PART_BYTES = 1024 * 1024
 
 # A run of copied bytes up to this size is copied once more, into an object of its own, so that the
 # step's room is used again: between two large rows lies one stamp.
@@ -242,6 +258,107 @@ cdef class Stamped:
             step.append(_cut_bytes(self.room, used))
             self.room = NULL
         return used
+
+
+cdef class Mirror:
+    """The rows of a planned body as the document cache keeps them: id text and attributes with stamps.
+
+    Iteration gives (operation, [(id, row), ...]) in parts of at most PART_ROWS rows and about PART_BYTES of body. `row` is
+    None for an id of `deletes`, for a row over `row_bytes_max`, and for one that cannot be mirrored.
+    """
+
+    cdef Plan plan
+    cdef splice_state state
+    cdef mirror_cursors cursors
+    cdef uint8_t *room
+    cdef size_t room_size, row_bytes_max
+    cdef uint32_t section, in_section
+
+    def __init__(self, Plan plan not None, int64_t now_ms, uint32_t shard_count, bint stamp_shard,
+                 size_t row_bytes_max):
+        self.plan = plan
+        self.row_bytes_max = row_bytes_max
+        splice_begin(&self.state, <const uint8_t *>plan.view.buf, plan.view.len, &plan.plan,
+                     now_ms, shard_count, stamp_shard)
+
+    def __dealloc__(self):
+        free(self.room)
+        free(self.cursors.items)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef scan_section *section
+        while self.section < self.plan.plan.sections_count:
+            section = &self.plan.plan.sections[self.section]
+            if self.in_section < section.count:
+                return section.op, self.part(section)
+            self.section += 1
+            self.in_section = 0
+        raise StopIteration
+
+    cdef list part(self, scan_section *section):
+        cdef list rows = []
+        cdef uint32_t index
+        cdef size_t done = 0
+        cdef bint columns = section.op == SCAN_UPSERT_COLUMNS or section.op == SCAN_PATCH_COLUMNS
+        if columns and self.in_section == 0 and not mirror_open(&self.state, section, &self.cursors):
+            raise MemoryError
+        while self.in_section < section.count and len(rows) < PART_ROWS and done < PART_BYTES:
+            index = section.first + self.in_section
+            self.in_section += 1
+            rows.append((self.id_text(index), self.attributes(section, index, columns)))
+            done += self.plan.plan.rows[index].end - self.plan.plan.rows[index].start
+        return rows
+
+    cdef bytes id_text(self, uint32_t index):
+        """An id's text as it is hashed: a string's with its escapes resolved."""
+        cdef scan_row *row = &self.plan.plan.rows[index]
+        cdef const char *start = <const char *>self.plan.view.buf + row.id_start
+        cdef const char *end = <const char *>self.plan.view.buf + row.id_end
+        if start[0] != b'"':
+            return start[:end - start]
+        if memchr(start, b"\\", end - start) is not NULL:
+            return json.loads(start[:end - start]).encode("utf-8", "surrogatepass")
+        return start[1:end - start - 1]
+
+    cdef object attributes(self, scan_section *section, uint32_t index, bint columns):
+        cdef scan_row *from_ = &self.plan.plan.rows[index]
+        cdef mirror_row row
+        # A row of columns is no longer than the body; memory that is not written to is not there.
+        cdef size_t need = (self.plan.view.len if columns else from_.end - from_.start) + SPLICE_ATOM_MAX
+        if section.op == SCAN_DELETES:
+            return None
+        if need > self.room_size:
+            free(self.room)
+            self.room_size = 0
+            self.room = <uint8_t *>malloc(need * (1 if columns else 2))
+            if self.room is NULL:
+                raise MemoryError
+            self.room_size = need * (1 if columns else 2)
+        row.out = self.room
+        if not mirror_next(&self.state, section, index, &self.cursors, &row):
+            return None
+        if row.size > self.row_bytes_max:
+            return None
+        return PyBytes_FromStringAndSize(<char *>row.out, row.size)
+
+
+def digests(Plan plan not None):
+    """The sorted digests of a plan's ids, each once, packed as 32-bit little-endian numbers."""
+    cdef splice_state state
+    cdef uint32_t count = plan.plan.rows_count
+    cdef uint32_t *out = <uint32_t *>malloc(2 * (count + 1) * sizeof(uint32_t))
+    if out is NULL:
+        raise MemoryError
+    splice_begin(&state, <const uint8_t *>plan.view.buf, plan.view.len, &plan.plan, 0, 0, False)
+    with nogil:
+        count = mirror_digests(&state, out)
+    try:
+        return PyBytes_FromStringAndSize(<char *>out, count * sizeof(uint32_t))
+    finally:
+        free(out)
 
 
 cdef PyObject *_new_bytes(size_t size) except NULL:

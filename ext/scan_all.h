@@ -6,6 +6,7 @@
 #include "skip_portable.h"
 #include "walk_rules.h"
 #include "splice.h"
+#include "mirror_row.h"
 
 #define WALK(name) portable_walk_##name
 #define SAME portable_same
@@ -15,6 +16,7 @@
 #define SKIP_NUMBERS portable_skip_numbers
 #include "walk.h"
 #include "walk_body.h"
+#include "mirror.h"
 #undef WALK
 #undef SAME
 #undef SKIP_TEXT
@@ -40,6 +42,7 @@
 #define SKIP_NUMBERS avx2_skip_numbers
 #include "walk.h"
 #include "walk_body.h"
+#include "mirror.h"
 #undef WALK
 #undef SAME
 #undef SKIP_TEXT
@@ -82,6 +85,47 @@ static int scan_body(const uint8_t *body, size_t size, const scan_options *optio
 #endif
         portable_walk_body(&w);
     return (int)plan->fault.kind;
+}
+
+/* Mirrors the next row of a section: of a rows form by its index, of a columns form by the cursors. Returns 0 if it
+ * cannot be mirrored. */
+static int mirror_next(const splice_state *s, const scan_section *section, uint32_t index, mirror_cursors *cursors,
+                       mirror_row *row) {
+    scan_plan ignored;
+    walk w;
+    int good;
+    w.body = s->body;
+    w.end = s->body + s->size;
+    w.plan = &ignored;
+    w.op = section->op;
+    w.row = -1;
+    row->size = 0;
+#ifdef SCAN_HAS_AVX2
+    if (scan_has_avx2())
+        good = splice_is_rows(section) ? avx2_walk_mirror_object(&w, &s->plan->rows[index], row)
+                                       : avx2_walk_mirror_elements(&w, cursors, row);
+    else
+#endif
+        good = splice_is_rows(section) ? portable_walk_mirror_object(&w, &s->plan->rows[index], row)
+                                       : portable_walk_mirror_elements(&w, cursors, row);
+    if (good) mirror_close(row, s, index);
+    return good;
+}
+
+/* Sets cursors on the columns of a columns form. Returns 0 if out of memory. */
+static int mirror_open(const splice_state *s, const scan_section *section, mirror_cursors *cursors) {
+    scan_plan ignored;
+    walk w;
+    w.body = s->body;
+    w.end = s->body + s->size;
+    w.plan = &ignored;
+    w.op = section->op;
+    w.row = -1;
+    cursors->count = 0;
+#ifdef SCAN_HAS_AVX2
+    if (scan_has_avx2()) return avx2_walk_mirror_columns_open(&w, section, cursors);
+#endif
+    return portable_walk_mirror_columns_open(&w, section, cursors);
 }
 
 static void scan_release(scan_plan *plan) {

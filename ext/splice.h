@@ -90,17 +90,21 @@ static void splice_feed_escaped(xxh64_state *hash, const uint8_t *p, const uint8
     }
 }
 
-static uint32_t splice_shard(const splice_state *s, const scan_row *row) {
-    const uint8_t *id = s->body + row->id_start, *end = s->body + row->id_end;
-    if (!s->shard_count) return 0;
-    if (*id != '"') return (uint32_t)(xxh64(id, (size_t)(end - id)) % s->shard_count);
+/* xxh64 of an id's text: a string's with its escapes resolved, a number's as spelled. */
+static uint64_t splice_id_hash(const uint8_t *body, const scan_row *row) {
+    const uint8_t *id = body + row->id_start, *end = body + row->id_end;
+    if (*id != '"') return xxh64(id, (size_t)(end - id));
     id++;
     end--;
-    if (!memchr(id, '\\', (size_t)(end - id))) return (uint32_t)(xxh64(id, (size_t)(end - id)) % s->shard_count);
+    if (!memchr(id, '\\', (size_t)(end - id))) return xxh64(id, (size_t)(end - id));
     xxh64_state hash;
     xxh64_begin(&hash);
     splice_feed_escaped(&hash, id, end);
-    return (uint32_t)(xxh64_finish(&hash) % s->shard_count);
+    return xxh64_finish(&hash);
+}
+
+static uint32_t splice_shard(const splice_state *s, const scan_row *row) {
+    return s->shard_count ? (uint32_t)(splice_id_hash(s->body, row) % s->shard_count) : 0;
 }
 
 /* Writes a shard number, padded with spaces on the left to the width of the largest one. */

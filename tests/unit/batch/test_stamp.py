@@ -110,7 +110,8 @@ def test_shard_stamp_can_be_left_out() -> None:
 
 
 def test_overwrite_replaces_the_clients_own_stamps() -> None:
-    body = b'{"upsert_rows":[{"_hevlayer_shard":null,"id":1,"_hevlayer_upserted_at":[1,"x"]},{"id":42}]}'
+    rows = b'{"_hevlayer_shard":null,"id":1,"_hevlayer_upserted_at":[1,"x"]},{"id":42}'
+    body = b'{"upsert_rows":[' + rows + b"]}"
     first = b'{"_hevlayer_shard": 4,"id":1,' + TIME + b"}"
     second = b"{" + TIME + b',"_hevlayer_shard": 9,"id":42}'
     assert stamped(body, overwrite=True) == b'{"upsert_rows":[' + first + b"," + second + b"]}"

@@ -1,0 +1,117 @@
+"""The rows that the document cache keeps of a write."""
+
+import json
+import random
+import struct
+from typing import Any
+
+import pytest
+
+from hevfast.batch._scan import Mirror, digests, scan, xxh64
+from hevfast.batch.faults import Key
+from tests.oracle.xxh64 import xxh64 as plain_xxh64
+
+NOW_MS = 1_700_000_000_000
+SYSTEM = ("id", "vector", "vectors")
+
+
+def mirrored(body: bytes, row_bytes_max: int = 1 << 20) -> list[tuple[Key, bytes, Any]]:
+    """Give (operation, id text, attributes or None) of each row."""
+    plan = scan(body, False, 1 << 20)
+    found = []
+    for op, rows in Mirror(plan, NOW_MS, 16, True, row_bytes_max):
+        for text, row in rows:
+            found.append((Key(op), text, None if row is None else json.loads(row)))
+    return found
+
+
+def expected_of(body: dict[str, Any]) -> list[tuple[Key, bytes, Any]]:
+    """The same from the decoded body, the long way round."""
+    found = []
+    for key, value in body.items():
+        op = Key[key.upper()]
+        if op == Key.DELETES:
+            rows = [{"id": each} for each in value]
+        elif op in (Key.UPSERT_COLUMNS, Key.PATCH_COLUMNS):
+            rows = [
+                {name: column[n] for name, column in value.items()} for n in range(len(value["id"]))
+            ]
+        else:
+            rows = value
+        for row in rows:
+            text = str(row["id"]).encode()
+            kept = {
+                name: each
+                for name, each in row.items()
+                if name not in SYSTEM
+                and not (each is None and op in (Key.UPSERT_ROWS, Key.UPSERT_COLUMNS))
+            }
+            kept |= {"_hevlayer_upserted_at": NOW_MS, "_hevlayer_shard": plain_xxh64(text) % 16}
+            found.append((op, text, None if op == Key.DELETES else kept))
+    return found
+
+
+def drawn_value(rng: random.Random, depth: int = 0) -> Any:
+    kinds = [None, True, False, 0, -1.5, 1e-7, 2**64 - 1, "", 'k"\\elp', "é\u2028", "x" * 70]
+    if depth < 2 and rng.random() < 0.4:
+        if rng.random() < 0.5:
+            return [drawn_value(rng, depth + 1) for _ in range(rng.randrange(5))]
+        return {f"k{n}": drawn_value(rng, depth + 1) for n in range(rng.randrange(3))}
+    return rng.choice(kinds)
+
+
+def drawn_id(rng: random.Random) -> Any:
+    return rng.choice([rng.randrange(2**64), f"id-{rng.randrange(99)}", 'q"uo\\te', "é", ""])
+
+
+def drawn_body(rng: random.Random) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    for name in rng.sample(["upsert_rows", "patch_rows", "upsert_columns", "patch_columns"], 2):
+        count = rng.randrange(1, 5)
+        rows = []
+        for _ in range(count):
+            row = {"id": drawn_id(rng), "a": drawn_value(rng), "b c": drawn_value(rng)}
+            if name.startswith("upsert"):
+                row["vector"] = [0.5, 1]
+            rows.append(dict(rng.sample(sorted(row.items()), len(row))))
+        if name.endswith("columns"):
+            body[name] = {key: [row[key] for row in rows] for key in rows[0]}
+        else:
+            body[name] = rows
+    body["deletes"] = [drawn_id(rng) for _ in range(rng.randrange(3))]
+    return body
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_rows_are_those_of_the_decoded_body(seed: int) -> None:
+    rng = random.Random(seed)
+    body = drawn_body(rng)
+    indent = rng.choice([None, 2])
+    text = json.dumps(body, indent=indent, ensure_ascii=rng.random() < 0.5)
+    assert mirrored(text.encode()) == expected_of(body)
+
+
+def test_spelling_of_values_is_kept() -> None:
+    plan = scan(b'{"upsert_rows":[{"id":1,"a" : 1e-7,"b":"\\u00e9"}]}', False, 10)
+    ((_, rows),) = Mirror(plan, NOW_MS, 16, False, 1 << 20)
+    assert rows == [(b"1", b'{"a":1e-7,"b":"\\u00e9","_hevlayer_upserted_at":1700000000000}')]
+
+
+def test_rows_over_the_bound_are_not_kept() -> None:
+    body = b'{"upsert_rows":[{"id":1,"a":"%s"},{"id":2}]}' % (b"x" * 500)
+    assert [row is None for _, _, row in mirrored(body, 300)] == [True, False]
+
+
+def test_parts_are_bounded() -> None:
+    body = b'{"deletes":[' + b",".join(b"%d" % n for n in range(2500)) + b"]}"
+    parts = [len(rows) for _, rows in Mirror(scan(body, False, 1 << 20), NOW_MS, 16, True, 100)]
+    assert parts == [1000, 1000, 500]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 255, 1000])
+def test_digests_are_sorted_and_unique(count: int) -> None:
+    ids = [random.Random(n).choice([n, f"a{n % 50}"]) for n in range(count)]
+    plan = scan(json.dumps({"deletes": ids}).encode(), False, 1 << 20)
+    packed = digests(plan)
+    found = list(struct.unpack(f"<{len(packed) // 4}I", packed))
+    assert found == sorted({xxh64(str(each).encode()) & 0xFFFFFFFF for each in ids})
