@@ -56,6 +56,7 @@ cdef extern from "scan_all.h" nogil:
 
     void splice_begin(splice_state *s, const uint8_t *body, size_t size, const scan_plan *plan,
                       int64_t now_ms, uint32_t shard_count, int stamp_shard) noexcept
+    void splice_force_ids(splice_state *s) noexcept
     uint64_t splice_size(const splice_state *s) noexcept
     splice_outcome splice_fill(splice_state *s, uint8_t *out, size_t cap, size_t by_reference_min,
                                size_t *used, size_t *ref_start, size_t *ref_size) noexcept

@@ -33,6 +33,7 @@ from chars cimport (
     scan_section,
     splice_begin,
     splice_fill,
+    splice_force_ids,
     splice_outcome,
     splice_size,
     splice_state,
@@ -194,12 +195,15 @@ cdef class Stamped:
     cdef PyObject *room
     cdef readonly object size
 
-    def __init__(self, Plan plan not None, int64_t now_ms, uint32_t shard_count, bint stamp_shard):
+    def __init__(self, Plan plan not None, int64_t now_ms, uint32_t shard_count, bint stamp_shard,
+                 bint force_ids=False):
         if now_ms < 0:
             raise ValueError("now_ms is negative")
         self.plan = plan
         splice_begin(&self.state, <const uint8_t *>plan.view.buf, plan.view.len, &plan.plan,
                      now_ms, shard_count, stamp_shard)
+        if force_ids:
+            splice_force_ids(&self.state)
         self.size = splice_size(&self.state)
 
     def __dealloc__(self):

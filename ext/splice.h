@@ -44,6 +44,9 @@ typedef struct splice_state {
 
     /* The next event: client bytes up to `at`, then the parts, then client bytes from `skip`. */
     size_t pos, at, skip;
+    /* A demand for affected ids that the client did not make: its text in place of [ids_at, ids_skip), 0: none left. */
+    size_t ids_at, ids_skip;
+    const char *ids_text;
     uint32_t section, in_section, cut;
     uint32_t row_event; /* the event is one row's whole stamp: no parts, the row's index + 1 */
     uint32_t parts_count, part, item;
@@ -203,13 +206,25 @@ static void splice_cut_event(splice_state *s) {
     splice_value(s, (enum scan_stamp)cut->stamp, section->first, section->count, array);
 }
 
+/* Puts the demand for affected ids where the next event is, if it comes before `at`. */
+static int splice_ids_event(splice_state *s, size_t at) {
+    if (!s->ids_at || s->ids_at > at) return 0;
+    s->at = s->ids_at;
+    s->skip = s->ids_skip;
+    s->ids_at = 0;
+    splice_text(s, s->ids_text, (uint32_t)strlen(s->ids_text));
+    return 1;
+}
+
 /* Sets up the next event, or at = the body's end when none is left. */
 static void splice_next(splice_state *s) {
     uint32_t section_at = 0, row = 0;
     size_t at = 0;
     s->parts_count = s->part = s->item = s->row_event = 0;
     int insertion = splice_next_insertion(s, &section_at, &row, &at);
-    if (s->cut < s->plan->cuts_count && (!insertion || s->plan->cuts[s->cut].start < at)) {
+    int cut = s->cut < s->plan->cuts_count && (!insertion || s->plan->cuts[s->cut].start < at);
+    if (splice_ids_event(s, cut ? s->plan->cuts[s->cut].start : insertion ? at : s->size)) return;
+    if (cut) {
         splice_cut_event(s);
         return;
     }
@@ -232,7 +247,7 @@ static void splice_next(splice_state *s) {
 /* The same for the row after this one, which nearly every event is. Returns 0 if splice_next must look. */
 static inline int splice_next_row(splice_state *s) {
     const scan_section *section = &s->plan->sections[s->section];
-    if (s->plan->cuts_count || s->in_section == section->count || !splice_is_rows(section)) return 0;
+    if (s->ids_at || s->plan->cuts_count || s->in_section == section->count || !splice_is_rows(section)) return 0;
     uint32_t row = section->first + s->in_section++;
     s->at = s->skip = (size_t)s->plan->rows[row].start + 1;
     s->row_event = row + 1;
@@ -363,6 +378,25 @@ static void splice_begin(splice_state *s, const uint8_t *body, size_t size, cons
     splice_row_append(s, ",", 1);
     if (stamp_shard) splice_row_append(s, SPLICE_SHARD_KEY, SPLICE_SHARD_KEY_SIZE);
     s->total = (uint64_t)((int64_t)size + splice_added(s));
+    splice_next(s);
+}
+
+/* Asks for affected ids in a body that does not: sets `return_affected_ids` to true, adding it if it is not there.
+ * Called between splice_begin and the first splice_fill. */
+static void splice_force_ids(splice_state *s) {
+    const scan_plan *plan = s->plan;
+    if (plan->keys >> SCAN_RETURN_AFFECTED_IDS & 1) {
+        s->ids_at = plan->value_start[SCAN_RETURN_AFFECTED_IDS];
+        s->ids_skip = plan->value_end[SCAN_RETURN_AFFECTED_IDS];
+        s->ids_text = "true";
+    } else {
+        s->ids_at = (size_t)((const uint8_t *)memchr(s->body, '{', s->size) - s->body) + 1;
+        s->ids_skip = s->ids_at;
+        s->ids_text = "\"return_affected_ids\":true,";
+    }
+    s->total += strlen(s->ids_text) - (s->ids_skip - s->ids_at);
+    /* The first event was set up without it. */
+    s->section = s->in_section = s->cut = 0;
     splice_next(s);
 }
 

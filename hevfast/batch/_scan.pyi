@@ -34,7 +34,14 @@ class Plan:
 
 @final
 class Stamped:
-    def __init__(self, plan: Plan, now_ms: int, shard_count: int, stamp_shard: bool) -> None: ...
+    def __init__(
+        self,
+        plan: Plan,
+        now_ms: int,
+        shard_count: int,
+        stamp_shard: bool,
+        force_ids: bool = False,
+    ) -> None: ...
     @property
     def size(self) -> int: ...
     def whole(self) -> bytes: ...

@@ -117,6 +117,32 @@ def test_overwrite_replaces_the_clients_own_stamps() -> None:
     assert stamped(body, overwrite=True) == b'{"upsert_rows":[' + first + b"," + second + b"]}"
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b' {"deletes":[1]}', b' {"return_affected_ids":true,"deletes":[1]}'),
+        (
+            b'{"return_affected_ids":false,"deletes":[1]}',
+            b'{"return_affected_ids":true,"deletes":[1]}',
+        ),
+        (
+            b'{"upsert_rows":[{"id":1}],"return_affected_ids" : null}',
+            b'{"upsert_rows":[{' + TIME + b',"id":1}],"return_affected_ids" : true}',
+        ),
+        (
+            b'{"upsert_rows":[{"id":1}],"return_affected_ids":true,"patch_rows":[{"id":2}]}',
+            b'{"upsert_rows":[{' + TIME + b',"id":1}],"return_affected_ids":true,'
+            b'"patch_rows":[{' + TIME + b',"id":2}]}',
+        ),
+    ],
+)
+def test_affected_ids_can_be_asked_for(body: bytes, expected: bytes) -> None:
+    made = stamp(plan(body), now_ms=NOW_MS, shard_count=16, stamp_shard=False, force_ids=True)
+    size = made.size
+    assert made.whole() == expected
+    assert size == len(expected)
+
+
 def test_steps_are_the_whole_and_bounded() -> None:
     rows = [b'{"id":%d,"text":"%s"}' % (n, b"x" * (n * 37 % 9000)) for n in range(2000)]
     rows.append(b'{"id":"large","text":"' + b"y" * 3_000_000 + b'"}')
