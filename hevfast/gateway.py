@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hevfast.cache.store import Store
+    from hevfast.cache.verdicts import Verdicts
     from hevfast.core.clock import Clock
     from hevfast.edge.silence import Silence
     from hevfast.settings import Settings
@@ -12,16 +14,25 @@ if TYPE_CHECKING:
 class Gateway:
     """The settings and the resources of one worker, shared by all its requests."""
 
-    __slots__ = ("api_key", "clock", "exchange", "settings", "silence")
+    __slots__ = ("api_key", "cache", "clock", "exchange", "settings", "silence", "verdicts")
 
     def __init__(
-        self, settings: "Settings", exchange: "Exchange", clock: "Clock", silence: "Silence"
+        self,
+        settings: "Settings",
+        exchange: "Exchange",
+        clock: "Clock",
+        silence: "Silence",
+        cache: "Store | None",
+        verdicts: "Verdicts",
     ) -> None:
         self.settings = settings
         self.exchange = exchange
         self.clock = clock
         self.api_key = settings.api_key.encode() if settings.api_key is not None else None
         self.silence = silence
+        # None: no document cache is configured.
+        self.cache = cache
+        self.verdicts = verdicts
 
     def __repr__(self) -> str:
         return f"<Gateway {self.exchange!r}>"

@@ -164,6 +164,22 @@ class Settings:
         "HEVFAST_SHARD_STAMP", ("always", "never"), "Whether rows get _hevlayer_shard.",
         later=("initialised",),
     )  # fmt: skip
+    cache: str = _one_of(
+        "HEVFAST_CACHE", ("lmdb", "off"),
+        "Where documents are cached: in a file shared by the workers of this host, or nowhere.",
+    )  # fmt: skip
+    data_dir: str = _text(
+        "HEVFAST_DATA_DIR", "path", ".hevfast", _pattern(r"[^\x00]+", "a path"),
+        "Folder of the cache's file.",
+    )  # fmt: skip
+    cache_bytes_max: int = _number(
+        "HEVFAST_CACHE_BYTES_MAX", 1_073_741_824, 8_388_608, 1_099_511_627_776, "bytes",
+        "Size of the cache's file; documents are evicted from four fifths of it on.",
+    )  # fmt: skip
+    doubt_ms: int = _number(
+        "HEVFAST_DOUBT_MS", 60_000, 10, _HOUR_MS, "ms",
+        "How long Turbopuffer may still apply a write whose answer was lost.",
+    )  # fmt: skip
     upstream_connect_timeout_ms: int = _number(
         "HEVFAST_UPSTREAM_CONNECT_TIMEOUT_MS", 5_000, 10, _HOUR_MS, "ms",
         "Longest wait for a connection to Turbopuffer, waiting for a free one included.",
@@ -214,9 +230,7 @@ _UNSUPPORTED: dict[str, str | None] = {
     "CONSISTENCY_SAFETY_MARGIN_MS": None,
     "CONSISTENCY_STABLE_POLL_INTERVAL_MS": None,
     "HEVFAST_API_KEYS": None,
-    "HEVFAST_CACHE": "off",
     "HEVFAST_COALESCE": "off",
-    "HEVFAST_DATA_DIR": None,
     # These hold rules about who may call; ignoring them would open the door.
     "LAYER_STORES_JSON": None,
     "LAYER_STORE_FILE": None,

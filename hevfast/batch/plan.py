@@ -10,6 +10,8 @@ from hevfast.batch.faults import Key, refusal
 from hevfast.core.errors import GatewayError
 from hevfast.core.limits import ROWS_MAX, SCAN_INLINE_BYTES_MAX
 
+__all__ = ["Plan", "plan_write"]
+
 RESERVED_PREFIX: Final = "_hevlayer_"
 
 # The stamps' own type. A client that declares it repeats what upstream infers, which is harmless.

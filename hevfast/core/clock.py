@@ -6,6 +6,11 @@ NS_PER_MS = 1_000_000
 MS_PER_S = 1000
 
 
+def monotonic_s() -> float:
+    """Give seconds since some moment, for measuring spans; never set back."""
+    return time.monotonic()
+
+
 class Clock:
     """Milliseconds since the epoch that never go backwards within one process.
 

@@ -20,6 +20,11 @@ _WORD = re.compile(rb"[A-Za-z0-9\-_.~]+")
 # Everything RFC 3986 allows in a path, with well-formed percent escapes only.
 _LEGAL = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
 
+# A document, or all of them, of a namespace.
+_DOCUMENT = re.compile(rb"/v2/namespaces/([^/]+)/documents(?:/(.+))?")
+# Calls that read, though they are made with POST.
+_READS = frozenset({b"query", b"multi_query", b"explain_query", b"recall"})
+
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -38,6 +43,43 @@ def is_write(method: str, path: bytes) -> bool:
         return False
     name = path[len(WRITE_PREFIX) :].removesuffix(ASYNC_SUFFIX)
     return is_namespace(name)
+
+
+def namespace_of(path: bytes) -> bytes:
+    """Give the namespace that a path below `/v1/namespaces` or `/v2/namespaces` names, or b""."""
+    segments = path.split(b"/", 4)
+    return segments[3] if len(segments) > 3 and segments[2] == b"namespaces" else b""
+
+
+def document_of(path: bytes) -> tuple[bytes, bytes | None] | None:
+    """Give the namespace and the id of a document's path, None for any other path.
+
+    The id is decoded once; it is None for the path of all documents. A literal `/` belongs to it.
+    """
+    found = _DOCUMENT.fullmatch(path)
+    if found is None or not is_namespace(found[1]):
+        return None
+    return found[1], None if found[2] is None else unquote_to_bytes(found[2])
+
+
+def is_fetch(method: str, path: bytes) -> bool:
+    """Tell whether documents are fetched: one with GET or HEAD, several with POST."""
+    found = document_of(path)
+    if found is None:
+        return False
+    return method == "POST" if found[1] is None else method in SAFE_METHODS
+
+
+def changes_namespace(method: str, path: bytes) -> bytes:
+    """Give the namespace that a passed-on request may change, b"" if it changes none.
+
+    What is not known to read is taken to write: new calls of Turbopuffer pass, too.
+    """
+    if method in SAFE_METHODS or method == "OPTIONS":
+        return b""
+    if method == "POST" and path.rsplit(b"/", 1)[-1] in _READS:
+        return b""
+    return namespace_of(path)
 
 
 def check_passthrough(method: str, path: bytes) -> None:

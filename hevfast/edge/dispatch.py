@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hevfast.core.errors import AnswerTornError, GatewayError
-from hevfast.core.paths import is_write
+from hevfast.core.paths import is_fetch, is_write
 from hevfast.edge.reply import reply_error, without_body
 from hevfast.observe.access_log import log_failure, log_fault, log_torn
 
@@ -14,11 +14,12 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 class Dispatch:
     """The ASGI application. Every error of a request is turned into its answer here."""
 
-    __slots__ = ("_router", "_write")
+    __slots__ = ("_documents", "_router", "_write")
 
-    def __init__(self, router: App, write: App) -> None:
+    def __init__(self, router: App, write: App, documents: App) -> None:
         self._router = router
         self._write = write
+        self._documents = documents
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -31,6 +32,8 @@ class Dispatch:
             # router is passed by: it would cost more than everything else on this route.
             if is_write(scope["method"], scope["raw_path"]):
                 await self._write(scope, receive, send)
+            elif is_fetch(scope["method"], scope["raw_path"]):
+                await self._documents(scope, receive, send)
             else:
                 await self._router(scope, receive, send)
         except GatewayError as error:

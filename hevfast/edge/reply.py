@@ -25,7 +25,13 @@ async def reply_json(
     send: Send, status: int, value: Any, headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> None:
     """Answer with JSON."""
-    body = _encode(value)
+    await reply_bytes(send, status, _encode(value), headers)
+
+
+async def reply_bytes(
+    send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> None:
+    """Answer with JSON that is encoded already."""
     length = (b"content-length", b"%d" % len(body))
     await send(
         {

@@ -4,16 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from hevfast.cache.rows import Outcome
+from hevfast.cache.store import Touched
 from hevfast.core.limits import PASS_WHOLE_BYTES_MAX
-from hevfast.core.paths import check_passthrough
+from hevfast.core.paths import changes_namespace, check_passthrough
 from hevfast.edge.auth import authorize
 from hevfast.edge.body import check_length, read_body, stream_body
 from hevfast.edge.head import Head
 from hevfast.edge.reply import relay
 from hevfast.edge.target import target_of
+from hevfast.routes.settling import outcome_of
 
 if TYPE_CHECKING:
+    from hevfast.cache.store import Store
     from hevfast.gateway import Gateway
+    from hevfast.upstream.exchange import Answer
 
 
 class Passthrough:
@@ -36,9 +41,13 @@ class Passthrough:
         if head.encoding:
             head.forward.append((b"content-encoding", head.encoding))
         upload = await self._upload(scope, receive, head)
-        answer = await gateway.exchange.send(
-            scope["method"], target, head.forward, upload.body, upload.size, deed="passthrough"
-        )
+        namespace = changes_namespace(scope["method"], scope["raw_path"])
+        if gateway.cache is not None and namespace:
+            answer = await self._voiding(
+                gateway.cache, namespace, scope["method"], target, head, upload
+            )
+        else:
+            answer = await self._send(scope["method"], target, head, upload)
         if isinstance(answer.body, bytes):
             await relay(send, answer)
             return
@@ -48,6 +57,30 @@ class Passthrough:
         finally:
             if gone is not None:
                 gone.cancel()
+
+    async def _send(self, method: str, target: str, head: Head, upload: "Upload") -> "Answer":
+        return await self._gateway.exchange.send(
+            method, target, head.forward, upload.body, upload.size, deed="passthrough"
+        )
+
+    async def _voiding(
+        self,
+        cache: "Store",
+        namespace: bytes,
+        method: str,
+        target: str,
+        head: Head,
+        upload: "Upload",
+    ) -> "Answer":
+        """Send a request that may change any row of a namespace, and void what is cached of it."""
+        ticket = await cache.begin(Touched(namespace, None))
+        try:
+            answer = await self._send(method, target, head, upload)
+        except BaseException:
+            await cache.end(ticket, Outcome.UNKNOWN, ())
+            raise
+        await cache.end(ticket, outcome_of(answer.status), ())
+        return answer
 
     async def _upload(self, scope: Any, receive: Any, head: Head) -> "Upload":
         bytes_max = self._gateway.settings.body_bytes_max

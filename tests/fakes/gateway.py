@@ -61,8 +61,9 @@ def hevfast(*words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
 @contextlib.contextmanager
 def running_gateway(upstream_url: str, **settings: str) -> Iterator[RunningGateway]:
     port = unused_port()
-    environment = clean_environment(PORT=str(port), TPUF_URL=upstream_url, **settings)
     with tempfile.TemporaryDirectory() as folder:
+        defaults = {"PORT": str(port), "TPUF_URL": upstream_url, "HEVFAST_DATA_DIR": folder}
+        environment = clean_environment(**(defaults | settings))
         log = Path(folder, "log")
         with log.open("wb") as output:
             process = subprocess.Popen(

@@ -134,23 +134,24 @@ static void put_id(text *t, dice *d)
         PUT_ONE_OF(t, d, GOOD_NUMBERS);
 }
 
-/* The members of a row, of a columns object (columns > 0: the length of each) or of a patch. */
-static void put_members(text *t, dice *d, int patch, uint32_t columns)
+/* The members of a row, of a columns object (columns > 0: the length of each) or of a patch. Names and their order
+ * come from other dice than values: rows of one shape share them. */
+static void put_members(text *t, dice *d, dice names, int patch, uint32_t columns)
 {
-    uint32_t count = 1 + below(d, 4), id_at = below(d, count);
+    uint32_t count = 1 + below(&names, 4), id_at = below(&names, count);
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t kind = below(d, 40);
-        const char *vector = one_in(d, 2) ? "vector" : "vectors";
+        uint32_t kind = below(&names, 40);
+        const char *vector = one_in(&names, 2) ? "vector" : "vectors";
         put_comma_before(t, d, i);
         if (i == id_at)
             put_literal_name(t, d, "id");
         else if (kind < 10 && !patch)
             put_literal_name(t, d, vector);
         else if (kind < 14)
-            put_literal_name(t, d, one_in(d, 2) ? "_hevlayer_upserted_at" : "_hevlayer_shard");
+            put_literal_name(t, d, one_in(&names, 2) ? "_hevlayer_upserted_at" : "_hevlayer_shard");
         else
-            put_name(t, d, kind == 14 ? &NAMES[below(d, COUNT(NAMES))]
-                                      : &PLAIN_NAMES[below(d, COUNT(PLAIN_NAMES))]);
+            put_name(t, d, kind == 14 ? &NAMES[below(&names, COUNT(NAMES))]
+                                      : &PLAIN_NAMES[below(&names, COUNT(PLAIN_NAMES))]);
         put_colon(t, d);
         if (!columns && i == id_at) {
             put_id(t, d);
@@ -179,11 +180,14 @@ static void put_members(text *t, dice *d, int patch, uint32_t columns)
 static void put_rows(text *t, dice *d, int patch)
 {
     uint32_t count = one_in(d, 200) ? below(d, 200) : below(d, 5);
+    dice shape = {dice_next(d)};
     put_byte(t, '[');
     for (uint32_t i = 0; i < count; i++) {
         put_comma_before(t, d, i);
         put_byte(t, '{');
-        put_members(t, d, patch, 0);
+        if (one_in(d, 6))
+            shape.state = dice_next(d);
+        put_members(t, d, shape, patch, 0);
         put_byte(t, '}');
     }
     put_byte(t, ']');
@@ -195,7 +199,7 @@ static void put_operation(text *t, dice *d, uint32_t key)
         put_rows(t, d, key == 2);
     } else if (key == 1 || key == 3) {
         put_byte(t, '{');
-        put_members(t, d, key == 3, 1 + below(d, 4));
+        put_members(t, d, *d, key == 3, 1 + below(d, 4));
         put_byte(t, '}');
     } else if (key == 4) {
         uint32_t count = below(d, 6);
@@ -208,7 +212,7 @@ static void put_operation(text *t, dice *d, uint32_t key)
     } else if (key == 6) {
         put(t, "{\"patch\":{", 10);
         if (!one_in(d, 3))
-            put_members(t, d, 1, 0);
+            put_members(t, d, *d, 1, 0);
         put(t, "},\"filters\":", 12);
         put_value(t, d, 1);
         put_byte(t, '}');

@@ -76,6 +76,7 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
             port=port,
             log=tmp_path / "gateway",
             TPUF_URL=f"http://127.0.0.1:{sink}",
+            HEVFAST_DATA_DIR=str(tmp_path),
         ) as parent,
     ):
         children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()

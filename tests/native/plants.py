@@ -58,11 +58,6 @@ PLANTS = {
         "    *need_value = (int)carry;\n    *commas += passed;\n",
         "    *need_value = (int)carry;\n",
     ),
-    "vertical tab for white space": Plant(
-        "skip_avx2.h",
-        "' ', 0, 0, 0, 0, 0, 0, 0, 0, '\\t', '\\n', 0, 0, '\\r', 0, 0,\n",
-        "' ', 0, 0, 0, 0, 0, 0, 0, 0, '\\t', '\\n', 11, 0, '\\r', 0, 0,\n",
-    ),
     "read one past the end": Plant(
         "skip_portable.h",
         "while (p < end && !(CHAR_CLASS[*p] & CHAR_STOPS_TEXT)) p++;",
@@ -128,20 +123,20 @@ PLANTS = {
         "int again = memo->attribute == WALK_ID && row->id_end;",
         "int again = 0;",
     ),
-    "remembered key compared one byte short": Plant(
-        "walk_body.h",
-        "SAME(p, memo->at, memo->size, w->end)",
-        "SAME(p, memo->at, memo->size - 1, w->end)",
+    "remembered key with another first letter": Plant(
+        "skip_avx2.h",
+        "return _bzhi_u32(differs, size) == 0;",
+        "return (_bzhi_u32(differs, size) & ~2u) == 0;",
     ),
     "white space behind a remembered key": Plant(
         "walk_body.h",
         " && p[memo->size] > ' ') {",
         ") {",
     ),
-    "digits of the first sixteen bytes only": Plant(
+    "colon for a digit": Plant(
         "skip_avx2.h",
-        "        p += 16;\n    }\n    return portable_skip_digits(p, end);",
-        "        return p + 16;\n    }\n    return portable_skip_digits(p, end);",
+        "_mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(9)), v);",
+        "_mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(10)), v);",
     ),
     "zero in front of an integer": Plant(
         "walk.h",
@@ -162,17 +157,6 @@ PLANTS = {
         "walk_body.h",
         "    if (p != w->end)\n",
         "    if (0)\n",
-    ),
-    "no write before bytes behind": Plant(
-        "walk_body.h",
-        "    if (!p) return;\n    p = WALK(space)(p, w->end);\n    if (p != w->end)\n",
-        "    if (!p) return;\n    p = WALK(space)(p, w->end);\n"
-        "    if (p != w->end && (*value != '{' || w->plan->keys & SCAN_RECOGNISED))\n",
-    ),
-    "column without its last element": Plant(
-        "walk.h",
-        "if (shape->types) shape->count++;",
-        "if (shape->types & ~WALK_NULL) shape->count++;",
     ),
     "reserved prefix one letter short": Plant(
         "walk_rules.h",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KNOWN_KEYS = len(Key) - 1
 # An over-read that decides something has to find bytes that change the outcome.
 BEFORE = b'\\"\x01\xff' * 32
-BEHIND = (b'"}]' * 11 + b"1,2" * 21)[:96]
+BEHIND = tuple((text * 96)[:96] for text in (b'"}]', b"\x80\xbf", b"1,2", b"\\"))
 # Enough for both stamps of one row, columns' commas included.
 STAMP_BYTES_MAX = 128
 
@@ -50,13 +50,14 @@ class Placed:
 
     def __init__(self, body: bytes, misaligned: int = 0) -> None:
         self.size = len(body)
-        self._buffer = ctypes.create_string_buffer(64 + len(BEFORE) + 64 + len(body) + len(BEHIND))
+        behind = BEHIND[len(body) % len(BEHIND)]
+        self._buffer = ctypes.create_string_buffer(64 + len(BEFORE) + 64 + len(body) + len(behind))
         base = ctypes.addressof(self._buffer)
         start = len(BEFORE) + 64
         start += (misaligned - base - start) % 64
         ctypes.memmove(base + start - len(BEFORE), BEFORE, len(BEFORE))
         ctypes.memmove(base + start, body, len(body))
-        ctypes.memmove(base + start + len(body), BEHIND, len(BEHIND))
+        ctypes.memmove(base + start + len(body), behind, len(behind))
         self.address = base + start
 
 

@@ -1,4 +1,7 @@
-"""Profiles of the property tests: few examples for each commit, many at night."""
+"""Profiles of the property tests: few examples for each commit, many at night.
+
+At night: pytest tests/property --hypothesis-profile=nightly --timeout=0 -o faulthandler_timeout=0
+"""
 
 from hypothesis import HealthCheck, settings
 

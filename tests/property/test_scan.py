@@ -16,7 +16,7 @@ from tests.property.bodies import (
 from tests.property.properties import check_outcome
 from tests.property.strategies import ALIGNMENTS, ROWS_MAXES
 from tests.property.tokens import SAMPLE_BODIES
-from tests.property.variations import BODIES_OF_ONE_CHANGE
+from tests.property.variations import VARIATIONS
 
 SCANNERS = both_forms()
 REPLACEMENTS = [
@@ -45,10 +45,12 @@ def test_body_with_one_mutation_has_the_outcome_of_the_oracle(
     check_outcome(SCANNERS, body, overwrite=overwrite, rows_max=rows_max, misaligned=misaligned)
 
 
-@given(BODIES_OF_ONE_CHANGE, st.booleans(), ROWS_MAXES, ALIGNMENTS)
-def test_every_token_in_a_drawn_place_has_the_outcome_of_the_oracle(
-    bodies: list[bytes], overwrite: bool, rows_max: int, misaligned: int
+@pytest.mark.parametrize("variation", VARIATIONS)
+@given(st.data(), st.booleans(), ROWS_MAXES, ALIGNMENTS)
+def test_every_variation_in_a_drawn_place_has_the_outcome_of_the_oracle(
+    variation: str, data: st.DataObject, overwrite: bool, rows_max: int, misaligned: int
 ) -> None:
+    bodies = data.draw(VARIATIONS[variation])
     for body in bodies:
         check_outcome(SCANNERS, body, overwrite=overwrite, rows_max=rows_max, misaligned=misaligned)
 

@@ -24,6 +24,7 @@ VALUES_ANYWHERE = (
     + tokens.BAD_LITERALS
     + tokens.MISFITS
     + tuple(b'"' + text + b'"' for text in tokens.RESERVED_IDS)
+    + tuple(b"[" * depth + b"]" * depth for depth in (508, 509, 510))
 )
 SHORT_TEXTS = st.lists(
     st.sampled_from(tokens.PLAIN + tokens.GOOD_ESCAPES + tokens.GOOD_UTF8), max_size=3
@@ -40,7 +41,7 @@ EVERY_BYTE = tuple(bytes([byte]) for byte in range(256))
 SMALL_CHANGES = (b",", b" ", b"1", b"-", b"x", b"]", b'"', b"[", b", ", b"")
 DIGIT_COUNTS = (1, 2, 7, 8, 9, 14, 15, 16, 17, 18, 31, 32, 33, 63, 64, 65)
 LONG_NAMES = tuple(b"k" * size for size in (15, 29, 30, 31, 32, 33))
-SHAPE_NAMES = (b"a", b"title", b"vector", b"i", b"idx", *LONG_NAMES)
+SHAPE_NAMES = (b"a", b"title", b"vector", b"vector", b"vector", b"i", b"idx", *LONG_NAMES)
 
 
 class Bodies(list[bytes]):
@@ -157,6 +158,7 @@ def bodies_of_rows_alike(draw: st.DrawFn) -> list[bytes]:
                 (b'{"upsert_rows":[', b"]}"),
                 (b'{"patch_rows":[', b"]}"),
                 (b'{"upsert_rows":[' + b",".join(rows) + b'],"patch_rows":[', b"]}"),
+                (b'{"upsert_rows":[' + b",".join(rows) + b'],"patch_rows":[', b"]}"),
                 (b'{"patch_rows":[', b'],"upsert_rows":[' + b",".join(rows) + b"]}"),
             )
         )
@@ -164,6 +166,8 @@ def bodies_of_rows_alike(draw: st.DrawFn) -> list[bytes]:
     bodies = []
     for changed in _changes_of_members(members[row], at, names[at], colon, row):
         other = b"{" + comma.join(changed) + b"}"
+        bodies.append(opening + b",".join([*rows[:row], other, *rows[row + 1 :]]) + closing)
+    for other in (*tokens.MISFITS, *tokens.LITERALS, b"1", b"+", b"-", b""):
         bodies.append(opening + b",".join([*rows[:row], other, *rows[row + 1 :]]) + closing)
     whole = bodies[0]
     ends = draw(st.sampled_from(((), range(len(whole) - 40, len(whole)), range(20, 60))))
@@ -182,6 +186,7 @@ def _changes_of_members(
     """Return the members unchanged, then with the one at `at` different in all ways."""
     value = _value_of(name, row)
     others = [*tokens.NAMES, name + b"x", name + b"\x7f", name[:-1], name[:-1] + b"_", name * 2]
+    others += [b"j" + name[1:], name[:1] + b"j" + name[2:]]
     spelled = [*tokens.spellings(name)[1:], *others, name.upper(), rb"\u0069d"]
     ways = [b'"' + other + b'"' + colon + value for other in spelled]
     ways += [b'"' + name + b'"' + white + b":" + value for white in (b"", b" ", b"\t", b" " * 33)]
@@ -194,16 +199,18 @@ def _changes_of_members(
     changed.append([*members[:at], members[at], *members[at:]])
     changed.append([*members, members[at]])
     changed.append(members[::-1])
+    the_id = b'"id"' + colon + b"7"
+    changed += [[*members[:n], the_id, *members[n + 1 :]] for n in range(len(members))]
     changed.append([b'"z":0', *members])
     changed.append([*members, b'"_hevlayer_shard":1'])
     return changed
 
 
-BODIES_OF_ONE_CHANGE = st.one_of(
-    bodies_of_one_text(),
-    bodies_of_one_key(),
-    bodies_of_one_value(),
-    bodies_of_one_integer(),
-    bodies_of_long_numbers(),
-    bodies_of_rows_alike(),
-)
+VARIATIONS = {
+    "text": bodies_of_one_text(),
+    "key": bodies_of_one_key(),
+    "value": bodies_of_one_value(),
+    "integer": bodies_of_one_integer(),
+    "long numbers": bodies_of_long_numbers(),
+    "rows alike": bodies_of_rows_alike(),
+}

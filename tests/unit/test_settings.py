@@ -121,9 +121,7 @@ def test_a_bad_secret_is_not_repeated(key: str) -> None:
         ("AEROSPIKE_HOSTS", "a:3000"),
         ("AEROSPIKE_NAMESPACE", "x"),
         ("HEVFAST_API_KEYS", "/x"),
-        ("HEVFAST_CACHE", "memory"),
         ("HEVFAST_COALESCE", "on"),
-        ("HEVFAST_DATA_DIR", "x"),
         ("CONSISTENCY_POLL_INTERVAL_MS", "1000"),
         ("LAYER_STORE_JSON", "{}"),
     ],
@@ -141,7 +139,7 @@ def test_a_value_of_a_later_version_says_so() -> None:
 
 
 def test_values_that_mean_off_are_accepted() -> None:
-    assert load({"HEVFAST_CACHE": "off", "HEVFAST_COALESCE": "off"}) == Settings()
+    assert load({"HEVFAST_COALESCE": "off"}) == Settings()
 
 
 @pytest.mark.parametrize("name", ["HEVFAST_TEST_X", "HEVFAST_DEBUG", "HEVFAST_TRACE", "PATH"])
@@ -157,7 +155,7 @@ def test_strangers_are_refused_with_a_guess() -> None:
 
 
 def test_all_faults_come_at_once() -> None:
-    assert len(faults_of(PORT="x", HEVFAST_NOPE="1", HEVFAST_CACHE="lmdb", TPUF_URL="x")) == 4
+    assert len(faults_of(PORT="x", HEVFAST_NOPE="1", HEVFAST_COALESCE="on", TPUF_URL="x")) == 4
 
 
 def test_the_description_has_everything_but_the_secret() -> None:

@@ -1,0 +1,1 @@
+"""The document cache: which rows may be served without asking upstream, and where they are."""

@@ -1,0 +1,44 @@
+"""Which keys upstream has let through to which namespaces, for a while.
+
+Where callers bring their own keys, a hit must not be served to one that upstream was never asked
+about: any string would read what is cached.
+"""
+
+import hashlib
+from typing import Final
+
+from hevfast.core.clock import monotonic_s
+
+# Seconds that upstream's word on a key is believed. A key that is withdrawn reads cached documents
+# for that long at most.
+_BELIEVED_S: Final = 60.0
+
+# Keys and namespaces remembered; the ones first let in are forgotten first.
+_REMEMBERED_MAX: Final = 10_000
+
+
+class Verdicts:
+    """Remembers hashes only, so that no key can be read out of memory."""
+
+    __slots__ = ("_until",)
+
+    def __init__(self) -> None:
+        self._until: dict[bytes, float] = {}
+
+    def __repr__(self) -> str:
+        return f"<Verdicts of {len(self._until)}>"
+
+    def passed(self, authorization: bytes, namespace: bytes) -> None:
+        """Note that upstream has just answered this key for this namespace."""
+        mark = _mark(authorization, namespace)
+        self._until.pop(mark, None)
+        self._until[mark] = monotonic_s() + _BELIEVED_S
+        if len(self._until) > _REMEMBERED_MAX:
+            del self._until[next(iter(self._until))]
+
+    def holds(self, authorization: bytes, namespace: bytes) -> bool:
+        return self._until.get(_mark(authorization, namespace), 0.0) > monotonic_s()
+
+
+def _mark(authorization: bytes, namespace: bytes) -> bytes:
+    return hashlib.blake2b(authorization, digest_size=16, key=namespace[:64]).digest() + namespace

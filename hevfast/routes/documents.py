@@ -1,0 +1,187 @@
+"""Fetches: documents by id, from the cache where it has them, else from upstream.
+
+`GET /v2/namespaces/{ns}/documents/{id}` and `POST /v2/namespaces/{ns}/documents`.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs
+
+import msgspec
+
+from hevfast.cache.store import Found, Lease
+from hevfast.core.errors import GatewayError
+from hevfast.core.paths import document_of
+from hevfast.edge.auth import authorize
+from hevfast.edge.body import read_plain
+from hevfast.edge.head import Head
+from hevfast.edge.reply import relay, reply_bytes
+from hevfast.routes.lookup import Lookup
+
+if TYPE_CHECKING:
+    from hevfast.gateway import Gateway
+
+# Ids in one batch fetch: as many rows as upstream gives in one answer.
+FETCH_IDS_MAX: Final = 10_000
+
+# Bytes of a batch fetch's body: ids of 64 bytes, and as much again for JSON.
+_FETCH_BODY_BYTES_MAX: Final = 2 * 1024 * 1024
+
+_VECTORS: Final = frozenset({"vector", "vectors"})
+
+_decode_row = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class BatchFetch(msgspec.Struct):
+    """The body of a batch fetch."""
+
+    ids: list[str | int]
+    include_attributes: list[str] | None = None
+
+
+_decode_batch = msgspec.json.Decoder(BatchFetch).decode
+
+
+class Documents:
+    """Serves both routes."""
+
+    __slots__ = ("_gateway", "_lookup")
+
+    def __init__(self, gateway: "Gateway") -> None:
+        self._gateway = gateway
+        self._lookup = Lookup(gateway.exchange)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        gateway = self._gateway
+        head = Head(scope["headers"])
+        authorization = authorize(head.authorization, gateway.api_key)
+        found = document_of(scope["raw_path"])
+        assert found is not None
+        namespace, identifier = found
+        if identifier is not None:
+            await self._one(scope, send, authorization, namespace, identifier)
+            return
+        body = await read_plain(receive, head, _FETCH_BODY_BYTES_MAX, gateway.silence)
+        await self._batch(send, authorization, namespace, _batch_of(body))
+
+    async def _one(
+        self, scope: Any, send: Any, authorization: bytes, namespace: bytes, identifier: bytes
+    ) -> None:
+        wanted = _wanted(scope["query_string"])
+        reading = await self._read(authorization, namespace, [identifier])
+        if reading.refused is not None:
+            await relay(send, reading.refused)
+            return
+        row = reading.rows[0]
+        if row is None:
+            raise GatewayError("not_found", "There is no document with this id.")
+        await reply_bytes(
+            send, 200, _document(identifier, row, wanted), _headers(reading.served, wanted)
+        )
+
+    async def _batch(
+        self, send: Any, authorization: bytes, namespace: bytes, batch: BatchFetch
+    ) -> None:
+        texts = [str(each).encode("utf-8", "surrogatepass") for each in batch.ids]
+        wanted = None if batch.include_attributes is None else frozenset(batch.include_attributes)
+        once = list(dict.fromkeys(texts))
+        reading = await self._read(authorization, namespace, once)
+        if reading.refused is not None:
+            await relay(send, reading.refused)
+            return
+        rows = dict(zip(once, reading.rows, strict=True))
+        documents = [
+            _document(text, row, wanted) for text in texts if (row := rows[text]) is not None
+        ]
+        missing = [text.decode("utf-8", "replace") for text in once if rows[text] is None]
+        body = b'{"documents":[%b],"missing":%b}' % (b",".join(documents), _encode(missing))
+        await reply_bytes(send, 200, body, _headers(reading.served, wanted))
+
+    async def _read(self, authorization: bytes, namespace: bytes, ids: list[bytes]) -> "Reading":
+        """Read documents from the cache, and what it lacks from upstream."""
+        gateway = self._gateway
+        cache = gateway.cache
+        found = Found([None] * len(ids), [None] * len(ids), True)
+        if cache is not None:
+            found = await cache.read(namespace, ids)
+        if gateway.api_key is None and not gateway.verdicts.holds(authorization, namespace):
+            # Nobody has asked upstream about this key: it must not see what is cached.
+            found = Found([None] * len(ids), found.leases, found.broken)
+        missing = [n for n, row in enumerate(found.rows) if row is None]
+        if not missing:
+            return Reading(found.rows, "hit", None)
+        answer = await self._lookup.rows(authorization, namespace, [ids[n] for n in missing])
+        if answer.refused is not None:
+            return Reading([], "", answer.refused)
+        gateway.verdicts.passed(authorization, namespace)
+        await self._fill(found.leases, missing, answer.rows)
+        rows = list(found.rows)
+        for n, row in zip(missing, answer.rows, strict=True):
+            rows[n] = row
+        served = "miss-on-error" if found.broken else "partial"
+        if not found.broken and len(missing) == len(ids):
+            served = "miss"
+        return Reading(rows, served, None)
+
+    async def _fill(
+        self,
+        leases: Sequence[Lease | None],
+        missing: list[int],
+        rows: Sequence[bytes | None],
+    ) -> None:
+        cache = self._gateway.cache
+        if cache is None:
+            return
+        for n, row in zip(missing, rows, strict=True):
+            lease = leases[n]
+            if row is not None and lease is not None:
+                await cache.fill(lease, row)
+
+
+class Reading(msgspec.Struct):
+    """What a fetch came to: rows, and from where; or an answer of upstream to be passed on."""
+
+    rows: list[bytes | None]
+    served: str
+    refused: Any
+
+
+def _batch_of(body: bytes | bytearray) -> BatchFetch:
+    try:
+        batch = _decode_batch(body)
+    except msgspec.ValidationError as error:
+        raise GatewayError("validation_error", str(error)) from error
+    except msgspec.DecodeError as error:
+        raise GatewayError("bad_request", f"The body is not valid JSON: {error}") from error
+    if not batch.ids:
+        raise GatewayError("validation_error", "`ids` is empty; name at least one document.")
+    if len(batch.ids) > FETCH_IDS_MAX:
+        raise GatewayError(
+            "validation_error", f"`ids` names more than {FETCH_IDS_MAX} documents; split it."
+        )
+    return batch
+
+
+def _wanted(query: bytes) -> frozenset[str] | None:
+    """Give the attributes asked for; None for all of them, an empty set for none."""
+    named = parse_qs(query.decode("ascii", "replace"), keep_blank_values=True)
+    if "include_attributes" not in named:
+        return None
+    names = [name.strip() for text in named["include_attributes"] for name in text.split(",")]
+    return frozenset(name for name in names if name)
+
+
+def _document(identifier: bytes, row: bytes, wanted: frozenset[str] | None) -> bytes:
+    text = _encode(identifier.decode("utf-8", "replace"))
+    if wanted is not None:
+        kept = {name: raw for name, raw in _decode_row(row).items() if name in wanted}
+        row = _encode(kept)
+    return b'{"id":%b,"attributes":%b}' % (text, row)
+
+
+def _headers(served: str, wanted: frozenset[str] | None) -> tuple[tuple[bytes, bytes], ...]:
+    cache = (b"x-layer-cache", served.encode())
+    if wanted is not None and wanted & _VECTORS:
+        return cache, (b"x-layer-warning", b"vector_attribute_dropped")
+    return (cache,)

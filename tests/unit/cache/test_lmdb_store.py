@@ -1,0 +1,371 @@
+"""The LMDB store's promises, one worker and several, one step at a time."""
+
+import json
+from array import array
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+import lmdb
+import pytest
+
+from hevfast.batch.mirror import digest_of
+from hevfast.cache.lmdb_store import LmdbStore
+from hevfast.cache.rows import Kind, Outcome
+from hevfast.cache.store import Part, Ticket, Touched
+
+pytestmark = pytest.mark.anyio
+
+NS = b"books"
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": True}
+
+
+def store_in(folder: Path, *, bytes_max: int = 64 * MIB, doubt_s: float = 0.05) -> LmdbStore:
+    return LmdbStore(folder, bytes_max, lapse_s=60, doubt_s=doubt_s, digest_of=digest_of)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[LmdbStore]:
+    opened = store_in(tmp_path)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def other(store: LmdbStore, tmp_path: Path) -> AsyncIterator[LmdbStore]:
+    """A second worker's view would be a second process; two stores of one process share the file.
+
+    LMDB refuses to open a file twice in one process, so this one borrows the first one's.
+    """
+    opened = store_in(tmp_path)
+    opened._name = b"worker-2"
+    opened._page, opened._file = store._page, store._file
+    opened._writer = store._writer
+    return opened
+
+
+def touched(*ids: bytes) -> Touched:
+    return Touched(NS, array("I", sorted({digest_of(text) for text in ids})).tobytes())
+
+
+EVERYTHING = Touched(NS, None)
+
+
+def upsert(**rows: object) -> list[Part]:
+    return [(Kind.UPSERT, [(text.encode(), encoded(row)) for text, row in rows.items()])]
+
+
+def patch(**rows: object) -> list[Part]:
+    return [(Kind.PATCH, [(text.encode(), encoded(row)) for text, row in rows.items()])]
+
+
+def encoded(row: object) -> bytes:
+    return json.dumps(row).encode()
+
+
+async def begin(store: LmdbStore, *ids: bytes) -> Ticket:
+    ticket = await store.begin(touched(*ids))
+    assert ticket.token is not None
+    return ticket
+
+
+async def write(store: LmdbStore, parts: Iterable[Part]) -> None:
+    parts = list(parts)
+    ids = [text for _, rows in parts for text, _ in rows]
+    await store.end(await begin(store, *ids), Outcome.APPLIED, parts)
+
+
+async def hit(store: LmdbStore, text: bytes) -> object:
+    """Give the cached row, or None."""
+    found = await store.read(NS, [text])
+    assert not found.broken
+    row = found.rows[0]
+    return None if row is None else json.loads(row)
+
+
+async def fetch(store: LmdbStore, text: bytes, upstream: object) -> None:
+    """Miss, and fill with what upstream gave."""
+    found = await store.read(NS, [text])
+    lease = found.leases[0]
+    assert lease is not None
+    await store.fill(lease, encoded(upstream))
+
+
+async def test_row_of_an_applied_write_is_a_hit(store: LmdbStore) -> None:
+    await write(store, upsert(a={"n": 1}))
+    assert await hit(store, b"a") == {"n": 1}
+    assert await hit(store, b"b") is None
+
+
+async def test_rejected_write_never_shows(store: LmdbStore) -> None:
+    await write(store, upsert(a={"n": 1}))
+    ticket = await begin(store, b"a")
+    await store.end(ticket, Outcome.REJECTED, upsert(a={"n": 2}))
+    assert await hit(store, b"a") == {"n": 1}
+
+
+async def test_namespaces_do_not_mix(store: LmdbStore) -> None:
+    await write(store, upsert(a={"n": 1}))
+    assert (await store.read(b"other", [b"a"])).rows == [None]
+
+
+async def test_deleted_row_is_gone(store: LmdbStore) -> None:
+    await write(store, upsert(a={"n": 1}))
+    await write(store, [(Kind.DELETE, [(b"a", None)])])
+    assert await hit(store, b"a") is None
+
+
+async def test_row_that_cannot_be_cached_takes_the_older_one_out(store: LmdbStore) -> None:
+    await write(store, upsert(a={"n": 1}))
+    await write(store, [(Kind.UPSERT, [(b"a", None)])])
+    assert await hit(store, b"a") is None
+
+
+async def test_patch_merges_and_null_clears(store: LmdbStore) -> None:
+    await write(store, upsert(a={"n": 1, "m": 2, "k": 3}))
+    await write(store, patch(a={"m": 5, "k": None}))
+    assert await hit(store, b"a") == {"n": 1, "m": 5}
+
+
+async def test_patch_of_an_uncached_row_caches_nothing(store: LmdbStore) -> None:
+    await write(store, patch(a={"n": 1}))
+    assert await hit(store, b"a") is None
+
+
+async def test_overlapping_writes_cache_neither(store: LmdbStore) -> None:
+    await write(store, upsert(a={"n": 0}, b={"n": 0}))
+    first = await begin(store, b"a", b"b")
+    second = await begin(store, b"a")
+    await store.end(second, Outcome.APPLIED, upsert(a={"n": 2}))
+    assert await hit(store, b"a") is None
+    await store.end(first, Outcome.APPLIED, upsert(a={"n": 1}, b={"n": 1}))
+    assert await hit(store, b"a") is None
+    assert await hit(store, b"b") == {"n": 1}
+
+
+async def test_overlap_of_workers_is_seen(store: LmdbStore, other: LmdbStore) -> None:
+    first = await begin(store, b"a")
+    second = await begin(other, b"a")
+    await store.end(first, Outcome.APPLIED, upsert(a={"n": 1}))
+    await other.end(second, Outcome.APPLIED, upsert(a={"n": 2}))
+    assert await hit(store, b"a") is None
+
+
+@pytest.mark.parametrize("rows", [2, 17, 300])
+async def test_overlap_of_large_and_small_writes_is_seen(store: LmdbStore, rows: int) -> None:
+    names = [b"r%d" % n for n in range(rows)]
+    large = await begin(store, *names)
+    small = await begin(store, names[-1])
+    await store.end(small, Outcome.APPLIED, [(Kind.UPSERT, [(names[-1], b'{"n":2}')])])
+    await store.end(large, Outcome.APPLIED, [(Kind.UPSERT, [(name, b'{"n":1}') for name in names])])
+    assert await hit(store, names[-1]) is None
+    assert await hit(store, names[0]) == {"n": 1}
+
+
+async def test_overlap_of_large_writes_is_seen(store: LmdbStore) -> None:
+    first = await begin(store, *[b"r%d" % n for n in range(100)])
+    second = await begin(store, *[b"r%d" % n for n in range(99, 200)])
+    for ticket, names in ((second, range(99, 200)), (first, range(100))):
+        rows: list[tuple[bytes, bytes | None]] = [(b"r%d" % n, b'{"n":1}') for n in names]
+        await store.end(ticket, Outcome.APPLIED, [(Kind.UPSERT, rows)])
+    assert await hit(store, b"r99") is None
+    assert await hit(store, b"r98") == {"n": 1}
+    assert await hit(store, b"r100") == {"n": 1}
+
+
+async def test_namespace_write_voids_all_and_spoils_what_is_in_flight(store: LmdbStore) -> None:
+    await write(store, upsert(a={"n": 0}, b={"n": 0}))
+    elder = await begin(store, b"a")
+    whole = await store.begin(EVERYTHING)
+    younger = await begin(store, b"b")
+    await store.end(younger, Outcome.APPLIED, upsert(b={"n": 1}))
+    await store.end(whole, Outcome.APPLIED, [])
+    await store.end(elder, Outcome.APPLIED, upsert(a={"n": 1}))
+    assert await hit(store, b"a") is None
+    assert await hit(store, b"b") is None
+    await write(store, upsert(b={"n": 2}))
+    assert await hit(store, b"b") == {"n": 2}
+
+
+async def test_fetch_fills_what_it_missed(store: LmdbStore) -> None:
+    await fetch(store, b"a", {"n": 1})
+    assert await hit(store, b"a") == {"n": 1}
+
+
+async def test_fetch_that_read_before_a_write_does_not_fill(store: LmdbStore) -> None:
+    lease = (await store.read(NS, [b"a"])).leases[0]
+    assert lease is not None
+    await write(store, upsert(a={"n": 2}))
+    await store.fill(lease, encoded({"n": 1}))
+    assert await hit(store, b"a") == {"n": 2}
+    lease = (await store.read(NS, [b"b"])).leases[0]
+    assert lease is not None
+    await write(store, [(Kind.DELETE, [(b"b", None)])])
+    await store.fill(lease, encoded({"n": 1}))
+    assert await hit(store, b"b") is None
+
+
+async def test_fetch_that_read_before_a_namespace_write_does_not_fill(store: LmdbStore) -> None:
+    lease = (await store.read(NS, [b"a"])).leases[0]
+    assert lease is not None
+    await store.end(await store.begin(EVERYTHING), Outcome.APPLIED, [])
+    await store.fill(lease, encoded({"n": 1}))
+    assert await hit(store, b"a") is None
+
+
+async def test_younger_lease_wins(store: LmdbStore) -> None:
+    elder = (await store.read(NS, [b"a"])).leases[0]
+    younger = (await store.read(NS, [b"a"])).leases[0]
+    assert elder is not None
+    assert younger is not None
+    await store.fill(elder, encoded({"n": 1}))
+    assert await hit(store, b"a") is None
+
+
+async def test_unknown_outcome_keeps_others_from_caching_and_then_invalidates(
+    tmp_path: Path,
+) -> None:
+    store = store_in(tmp_path, doubt_s=0.05)
+    await store.open()
+    try:
+        await write(store, upsert(a={"n": 0}))
+        lost = await begin(store, b"a")
+        await store.end(lost, Outcome.UNKNOWN, upsert(a={"n": 1}))
+        beside = await begin(store, b"a")
+        await store.end(beside, Outcome.APPLIED, upsert(a={"n": 2}))
+        assert await hit(store, b"a") is None
+        lease = (await store.read(NS, [b"a"])).leases[0]
+        assert lease is not None
+        (doubt,) = [task for task in store._tasks if "doubt" in repr(task.get_coro())]
+        await doubt
+        await store.fill(lease, encoded({"n": 2}))
+        assert await hit(store, b"a") is None
+    finally:
+        await store.close()
+
+
+async def test_write_whose_token_was_swept_invalidates(store: LmdbStore) -> None:
+    ticket = await begin(store, b"a")
+    store._lapse_s = -1
+    await store._do_quietly(store._sweep)
+    beside = await begin(store, b"a")
+    await store.end(ticket, Outcome.APPLIED, upsert(a={"n": 1}))
+    await store.end(beside, Outcome.APPLIED, upsert(a={"n": 2}))
+    assert await hit(store, b"a") is None
+
+
+async def test_sweep_voids_the_namespace_of_a_dead_writer(store: LmdbStore) -> None:
+    await write(store, upsert(a={"n": 0}, b={"n": 0}))
+    await begin(store, b"a")
+    store._lapse_s = -1
+    await store._do_quietly(store._sweep)
+    assert await hit(store, b"a") is None
+    assert await hit(store, b"b") is None
+
+
+async def test_unregistered_write_invalidates_and_spoils(store: LmdbStore) -> None:
+    await write(store, upsert(a={"n": 0}))
+    beside = await begin(store, b"a")
+    await store.end(Ticket(touched(b"a"), None), Outcome.APPLIED, upsert(a={"n": 1}))
+    assert await hit(store, b"a") is None
+    await store.end(beside, Outcome.APPLIED, upsert(a={"n": 2}))
+    assert await hit(store, b"a") is None
+
+
+async def test_store_that_cannot_invalidate_voids_everything(store: LmdbStore) -> None:
+    await write(store, upsert(a={"n": 0}, b={"n": 0}))
+    in_flight = await begin(store, b"b")
+    writer, store._writer = store._writer, _Refusing()  # type: ignore[assignment]
+    await store.end(Ticket(touched(b"a"), None), Outcome.APPLIED, upsert(a={"n": 1}))
+    store._writer = writer
+    assert await hit(store, b"a") is None
+    # A write that began before the store was voided is not told from the one that voided it.
+    await store.end(in_flight, Outcome.APPLIED, upsert(b={"n": 1}))
+    assert await hit(store, b"b") is None
+    await write(store, upsert(a={"n": 2}))
+    assert await hit(store, b"a") == {"n": 2}
+
+
+class _Refusing:
+    def submit(self, _: object) -> None:
+        raise lmdb.MapFullError
+
+
+async def test_rows_survive_a_restart(tmp_path: Path) -> None:
+    for number in range(2):
+        store = store_in(tmp_path)
+        await store.open()
+        if not number:
+            await write(store, upsert(a={"n": 1}))
+        assert await hit(store, b"a") == {"n": 1}
+        await store.close()
+
+
+def spoil(path: Path, damage: str) -> None:
+    content = path.read_bytes()
+    cut = content[: len(content) // 2]
+    path.write_bytes({"cut": cut, "overwritten": b"x" * len(content), "empty": b""}[damage])
+
+
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "empty"])
+async def test_damaged_file_is_set_aside_and_rebuilt(tmp_path: Path, damage: str) -> None:
+    store = store_in(tmp_path)
+    await store.open()
+    await write(store, [(Kind.UPSERT, [(b"r%d" % n, b'{"n":1}') for n in range(5000)])])
+    await store.close()
+    spoil(store._file.path, damage)
+    store = store_in(tmp_path)
+    await store.open()
+    assert await hit(store, b"r1") is None
+    await write(store, upsert(r1={"n": 2}))
+    assert await hit(store, b"r1") == {"n": 2}
+    await store.close()
+
+
+async def test_other_boot_discards_the_file(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    await store.open()
+    await write(store, upsert(a={"n": 1}))
+    file = store._file
+    with file.environment.begin(write=True, db=file.namespaces) as transaction:
+        transaction.put(b"boot", b"another")
+    await store.close()
+    store = store_in(tmp_path)
+    await store.open()
+    assert await hit(store, b"a") is None
+    await store.close()
+
+
+async def test_size_stays_under_its_bound(tmp_path: Path) -> None:
+    store = store_in(tmp_path, bytes_max=8 * MIB)
+    await store.open()
+    for batch in range(200):
+        rows = [(b"r%d-%d" % (batch, n), b'{"t":"%s"}' % (b"x" * 1000)) for n in range(100)]
+        await write(store, [(Kind.UPSERT, list(rows))])
+    assert await hit(store, b"r199-99") is not None
+    assert (tmp_path / f"cache-{store._file.generation}.lmdb").stat().st_size <= 8 * MIB
+    await store.close()
+
+
+async def test_parts_are_iterated_lazily(store: LmdbStore) -> None:
+    begun = 0
+
+    class Parts:
+        def __iter__(self) -> "Parts":
+            return self
+
+        def __next__(self) -> Part:
+            nonlocal begun
+            if begun == 3:
+                raise StopIteration
+            begun += 1
+            return Kind.UPSERT, [(b"r%d" % begun, b"{}")]
+
+    ticket = await begin(store, b"r1", b"r2", b"r3")
+    await store.end(ticket, Outcome.APPLIED, Parts())
+    assert await hit(store, b"r3") == {}
