@@ -125,13 +125,18 @@ def invalidate(
     records are all voided, in one step.
     """
     tokens.spoil_others(view, mark, token)
-    if ids is None or token.digests is None:
-        bump(view, token.namespace)
-    else:
-        for text in ids:
-            if _fits(text):
-                view.delete(view.file.documents, token.namespace + text)
+    take_out(view, token.namespace, ids)
     tokens.remove(view, mark)
+
+
+def take_out(view: View, namespace: bytes, ids: Sequence[bytes] | None) -> None:
+    """Remove rows and leases; all of the namespace's without ids. Always safe."""
+    if ids is None:
+        bump(view, namespace)
+        return
+    for text in ids:
+        if _fits(text):
+            view.delete(view.file.documents, namespace + text)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -120,7 +120,12 @@ class LmdbStore:
                 mark = ticket.token
                 await self._do(lambda view: tokens.remove(view, mark))
         elif outcome is Outcome.UNKNOWN:
-            self._run(self._end_in_doubt(ticket, await self._ids(ticket.touched, parts)))
+            ids = await self._ids(ticket.touched, parts)
+            namespace = documents.namespace_key(ticket.touched.namespace)
+            # The older row may be what upstream has no more. A fetch may fill it again, and that is
+            # what the token is kept for.
+            await self._do(lambda view: documents.take_out(view, namespace, ids))
+            self._run(self._end_in_doubt(ticket, ids))
         elif ticket.token is None or ticket.touched.digests is None:
             await self._invalidate(ticket, await self._ids(ticket.touched, parts))
         else:
