@@ -47,7 +47,7 @@ cdef extern from "scan_all.h" nogil:
     void scan_release(scan_plan *plan) noexcept
 
     ctypedef struct splice_state:
-        pass
+        const uint8_t *body
 
     enum splice_outcome:
         SPLICE_FULL
@@ -74,4 +74,5 @@ cdef extern from "scan_all.h" nogil:
                     mirror_cursors *cursors, mirror_row *row) noexcept
     uint32_t mirror_digests(const splice_state *s, uint32_t *out) noexcept
 
+    uint64_t splice_id_hash(const uint8_t *body, const scan_row *row) noexcept
     uint64_t xxh64(const uint8_t *p, size_t size) noexcept

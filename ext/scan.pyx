@@ -34,6 +34,7 @@ from chars cimport (
     splice_begin,
     splice_fill,
     splice_force_ids,
+    splice_id_hash,
     splice_outcome,
     splice_size,
     splice_state,
@@ -265,9 +266,9 @@ cdef class Stamped:
 
 
 cdef class Mirror:
-    """The rows of a planned body as the document cache keeps them: id text and attributes with stamps.
+    """The rows of a planned body as the document cache keeps them: attributes with stamps.
 
-    Iteration gives (operation, [(id, row), ...]) in parts of at most PART_ROWS rows and about PART_BYTES of body. `row` is
+    Iteration gives (operation, [(digest, id text, row), ...]) in parts of at most PART_ROWS rows and about PART_BYTES of body. `row` is
     None for an id of `deletes`, for a row over `row_bytes_max`, and for one that cannot be mirrored.
     """
 
@@ -312,9 +313,16 @@ cdef class Mirror:
         while self.in_section < section.count and len(rows) < PART_ROWS and done < PART_BYTES:
             index = section.first + self.in_section
             self.in_section += 1
-            rows.append((self.id_text(index), self.attributes(section, index, columns)))
+            rows.append((self.digest(index), self.id_text(index),
+                         self.attributes(section, index, columns)))
             done += self.plan.plan.rows[index].end - self.plan.plan.rows[index].start
         return rows
+
+    cdef bytes digest(self, uint32_t index):
+        """An id's digest, 4 bytes, the highest first, so that digests sort as numbers do."""
+        cdef uint32_t hash_ = <uint32_t>splice_id_hash(self.state.body, &self.plan.plan.rows[index])
+        cdef char[4] out = [<char>(hash_ >> 24), <char>(hash_ >> 16), <char>(hash_ >> 8), <char>hash_]
+        return out[:4]
 
     cdef bytes id_text(self, uint32_t index):
         """An id's text as it is hashed: a string's with its escapes resolved."""

@@ -174,7 +174,7 @@ class Settings:
     )  # fmt: skip
     cache_bytes_max: int = _number(
         "HEVFAST_CACHE_BYTES_MAX", 1_073_741_824, 8_388_608, 1_099_511_627_776, "bytes",
-        "Size of the cache's file; documents are evicted from four fifths of it on.",
+        "Size of the cache's file; documents are evicted from three fifths of it on.",
     )  # fmt: skip
     doubt_ms: int = _number(
         "HEVFAST_DOUBT_MS", 60_000, 10, _HOUR_MS, "ms",

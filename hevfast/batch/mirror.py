@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from hevfast.batch._scan import Mirror, Plan, digests, xxh64
+
+# Digest, id text, and the attributes to keep or None.
+MirroredRow = tuple[bytes, bytes, bytes | None]
 from hevfast.batch.faults import Key
 
 # Bytes. A row with more attributes than this is not cached: one such row would push out hundreds
@@ -51,19 +54,19 @@ def touched_digests(plan: Plan) -> bytes:
     return digests(plan)
 
 
-def digest_of(text: bytes) -> int:
-    """Give the digest of one id's text."""
-    return xxh64(text) & 0xFFFFFFFF
+def digest_of(text: bytes) -> bytes:
+    """Give the digest of one id's text: 4 bytes, the highest first."""
+    return (xxh64(text) & 0xFFFFFFFF).to_bytes(4, "big")
 
 
 def rows_of(
     plan: Plan, *, now_ms: int, shard_count: int, stamp_shard: bool
-) -> Iterator[tuple[Key, list[tuple[bytes, bytes | None]]]]:
-    """Give the rows of a write as they are cached: (operation, [(id text, attributes)]).
+) -> Iterator[tuple[Key, list[MirroredRow]]]:
+    """Give the rows of a write as they are cached, by operation.
 
     In parts of up to a thousand rows. Attributes are None for rows that are not to be cached.
     """
     left = WRITE_BYTES_MAX
     for op, rows in Mirror(plan, now_ms, shard_count, stamp_shard, ROW_BYTES_MAX):
-        left -= sum(len(row) for _, row in rows if row is not None)
-        yield Key(op), rows if left >= 0 else [(text, None) for text, _ in rows]
+        left -= sum(len(row) for _, _, row in rows if row is not None)
+        yield Key(op), rows if left >= 0 else [(digest, text, None) for digest, text, _ in rows]

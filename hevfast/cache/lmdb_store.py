@@ -16,15 +16,21 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import lmdb
+import msgspec
 
-from hevfast.cache import lmdb_documents as documents
-from hevfast.cache import lmdb_tokens as tokens
+from hevfast.cache import transactional as rules
 from hevfast.cache.breaker import Breaker
 from hevfast.cache.fence_page import FencePage
 from hevfast.cache.lmdb_file import DAMAGE, LmdbFile, View, open_file, set_aside
+from hevfast.cache.lmdb_step import Step, fits, held_of, namespace_key, tokens_begun
 from hevfast.cache.lmdb_writer import LmdbWriter, StoreBusyError
-from hevfast.cache.rows import Outcome
+from hevfast.cache.rows import Kind, Outcome
 from hevfast.cache.store import Found, Lease, Part, Ticket, Touched
+from hevfast.cache.transactional import Page
+from hevfast.core.clock import NS_PER_MS
+
+_decode_row = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode_row = msgspec.json.Encoder().encode
 
 LOGGER = logging.getLogger("hevfast.cache")
 
@@ -38,16 +44,17 @@ _WAITING_MAX: Final = 20_000
 _DEADLINE_S: Final = 0.2
 _DEADLINE_ROW_S: Final = 0.000_05
 
-# Ids that are taken out one by one when a write could not be mirrored; for a larger one the whole
-# namespace is voided. Those of a write in doubt are kept in memory until its doubt has lapsed.
-_LISTED_IDS_MAX: Final = 10_000
+# Milliseconds that a fetch holds its lease before another may take it over: longer than a query to
+# upstream takes as a rule.
+_LEASE_MS: Final = 5000
 
 # Seconds after which a file that was opened counts as sound.
 _SERVED_S: Final = 5.0
 
-# Share of the size bound over which records are evicted, and how many at a time.
-_FULL: Final = 0.8
-_EVICTED_AT_ONCE: Final = 256
+# Share of the size bound over which documents are evicted, and how many in one transaction. The
+# rest is for pages that are rewritten and not yet free again, and for a transaction's own.
+_FULL: Final = 0.6
+_EVICTED_AT_ONCE: Final = 1024
 
 
 class LmdbStore:
@@ -64,21 +71,19 @@ class LmdbStore:
         bytes_max: int,
         lapse_s: float,
         doubt_s: float,
-        digest_of: Callable[[bytes], int],
+        digest_of: Callable[[bytes], bytes],
     ) -> None:
         self._folder = folder
         self._bytes_max = bytes_max
-        self._lapse_s = lapse_s
+        self._lapse_ms = int(lapse_s * 1000)
         self._doubt_s = doubt_s
         self._digest_of = digest_of
         self._breaker = Breaker()
         self._opening = threading.Lock()
         self._writer = LmdbWriter(_WAITING_MAX)
-        self._first_seen: dict[bytes, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._hand = b""
         self._marks = itertools.count()
-        self._count = 0
 
     def __repr__(self) -> str:
         return f"<LmdbStore {self._folder} {self._breaker!r} {self._writer!r}>"
@@ -88,7 +93,7 @@ class LmdbStore:
         self._name = os.urandom(8)
         self._page = FencePage(self._folder)
         self._file = open_file(self._folder, self._page, self._bytes_max)
-        self._writer.start(self._current, self._failed)
+        self._writer.start(self._current, self._evict, self._failed)
         self._run(self._sweep_forever())
         self._run(self._note_service())
 
@@ -103,88 +108,77 @@ class LmdbStore:
     # Writes
 
     async def begin(self, touched: Touched) -> Ticket:
-        mark = self._mark()
-        namespace = documents.namespace_key(touched.namespace)
-        token = tokens.Token(namespace, time.monotonic_ns() // 1_000_000, touched.digests)
+        namespace = namespace_key(touched.namespace)
+        token, now_ms = self._mark(), monotonic_ms()
+        held = held_of(touched.digests)
 
-        def deed(view: View) -> bytes:
-            tokens.insert(view, mark, token)
-            return documents.head_of(view, namespace, self._page.fence)
+        def deed(view: View) -> Page:
+            page = self._page.read()
+            rules.begin(Step(view, namespace, now_ms), token, held)
+            return page
 
-        stamp = await self._do(deed, touched.rows_count)
-        return Ticket(touched, None) if stamp is None else Ticket(touched, mark, stamp)
+        page = await self._do(deed, touched.rows_count)
+        if page is None:
+            # Others in flight cannot know of it. What is cached and what they put is void.
+            self._page.change(lambda page: rules.unannounced(page, now_ms))
+            return Ticket(touched, None)
+        return Ticket(touched, token, page.fence, rules.may_merge(page))
 
     async def end(self, ticket: Ticket, outcome: Outcome, parts: Iterable[Part]) -> None:
+        namespace = namespace_key(ticket.touched.namespace)
         if outcome is Outcome.REJECTED:
             if ticket.token is not None:
-                mark = ticket.token
-                await self._do(lambda view: tokens.remove(view, mark))
+                token = ticket.token
+                await self._do(lambda view: Step(view, namespace).drop(token))
         elif outcome is Outcome.UNKNOWN:
-            ids = await self._ids(ticket.touched, parts)
-            namespace = documents.namespace_key(ticket.touched.namespace)
+            held = held_of(ticket.touched.digests)
             # The older row may be what upstream has no more. A fetch may fill it again, and that is
             # what the token is kept for.
-            await self._do(lambda view: documents.take_out(view, namespace, ids))
-            self._run(self._end_in_doubt(ticket, ids))
+            await self._do(lambda view: rules.invalidate(Step(view, namespace), None, held))
+            self._run(self._end_in_doubt(ticket))
         elif ticket.token is None or ticket.touched.digests is None:
-            await self._invalidate(ticket, await self._ids(ticket.touched, parts))
+            await self._invalidate(ticket)
         else:
             await self._keep(ticket, ticket.token, parts)
 
-    async def _keep(self, ticket: Ticket, mark: bytes, parts: Iterable[Part]) -> None:
+    async def _keep(self, ticket: Ticket, token: bytes, parts: Iterable[Part]) -> None:
         """Put the rows, a part a transaction, so that other workers get the writer lock between."""
-        namespace = documents.namespace_key(ticket.touched.namespace)
+        namespace = namespace_key(ticket.touched.namespace)
         each = iter(parts)
         part = next(each, None)
         while part is not None:
             following = next(each, None)
 
-            def deed(
-                view: View,
-                part: Part = part,
-                last: bool = following is None,
-            ) -> bool:
-                if tokens.read(view, mark) is None:
+            def deed(view: View, part: Part = part, last: bool = following is None) -> bool:
+                step = Step(view, namespace)
+                if not _mirrored(step, token, part, ticket):
                     return False
-                spoiled = tokens.spoiled(view, mark)
-                documents.keep(view, namespace, part, self._spoiled_in(spoiled), ticket.stamp)
                 if last:
                     # With the last part: until then the token speaks for the rows to come.
-                    tokens.remove(view, mark)
+                    step.drop(token)
                 return True
 
             if not await self._do(deed, len(part[1])):
-                await self._invalidate(ticket, await self._ids(ticket.touched, parts))
+                await self._invalidate(ticket)
                 return
             part = following
 
-    async def _invalidate(self, ticket: Ticket, ids: list[bytes] | None) -> None:
+    async def _invalidate(self, ticket: Ticket) -> None:
         """Take out what the write touched; if the store cannot, void all it holds."""
-        touched = ticket.touched
-        mark = ticket.token or self._mark()
-        token = tokens.Token(documents.namespace_key(touched.namespace), 0, touched.digests)
+        namespace = namespace_key(ticket.touched.namespace)
+        held = held_of(ticket.touched.digests)
 
         def deed(view: View) -> bool:
-            documents.invalidate(view, mark, token, ids)
+            rules.invalidate(Step(view, namespace), ticket.token, held)
             return True
 
-        if not await self._do(deed, touched.rows_count):
-            self._page.void_all()
+        if not await self._do(deed, ticket.touched.rows_count):
+            self._page.change(rules.voided)
 
-    async def _ids(self, touched: Touched, parts: Iterable[Part]) -> list[bytes] | None:
-        """Give the ids to take out; None where the namespace is voided instead."""
-        if touched.digests is None or touched.rows_count > _LISTED_IDS_MAX:
-            return None
-        ids: list[bytes] = []
-        for _, rows in parts:
-            ids += [text for text, _ in rows]
-            await asyncio.sleep(0)
-        return ids
-
-    async def _end_in_doubt(self, ticket: Ticket, ids: list[bytes] | None) -> None:
+    async def _end_in_doubt(self, ticket: Ticket) -> None:
         """Keep the token until upstream cannot apply the write any more, then invalidate."""
         await asyncio.sleep(self._doubt_s)
-        await self._invalidate(ticket, ids)
+        await self._invalidate(ticket)
 
     # Fetches
 
@@ -192,36 +186,45 @@ class LmdbStore:
         nothing = Found([None] * len(ids), [None] * len(ids), True)
         if not self._breaker.allows(time.monotonic()):
             return nothing
-        namespace = documents.namespace_key(namespace)
+        place = namespace_key(namespace)
+        named = [(self._digest_of(text), text) for text in ids]
+        fence = self._page.read().fence
         try:
             file = self._current()
             with file.environment.begin() as transaction:
-                view = View(file, transaction)
-                rows, head = documents.lookup(view, namespace, ids, self._page.fence)
+                rows = Step(View(file, transaction), place).hits(named, fence)
         except (lmdb.Error, OSError) as error:
             self._failed(error)
             self._breaker.failed(time.monotonic())
             return nothing
-        missing = [
-            namespace + text for text, row in zip(ids, rows, strict=True)
-            if row is None and len(namespace) + len(text) <= documents.KEY_BYTES_MAX
-        ]  # fmt: skip
+        missing = [each for each, row in zip(named, rows, strict=True) if row is None]
+        missing = [each for each in missing if fits(each[1])]
         if not missing:
             return Found(rows, [None] * len(ids), False)
         mark = self._mark()
-        had = await self._do(lambda view: documents.lease(view, missing, mark, head), len(missing))
-        leased = {
-            key for key, mine in zip(missing, had or [False] * len(missing), strict=True) if mine
-        }
+        had = await self._do(lambda view: self._leased(Step(view, place), missing, mark, fence))
         leases = [
-            Lease(namespace + text, mark) if namespace + text in leased and row is None else None
-            for text, row in zip(ids, rows, strict=True)
+            Lease(namespace, digest, mark) if row is None and had and text in had else None
+            for (digest, text), row in zip(named, rows, strict=True)
         ]
         return Found(rows, leases, had is None)
 
+    def _leased(
+        self, step: Step, missing: list[tuple[bytes, bytes]], mark: bytes, fence: int
+    ) -> set[bytes]:
+        """Lease what is vacant; give the ids that were had."""
+        now_ms, had = monotonic_ms(), set()
+        for digest, text in missing:
+            number = int.from_bytes(digest, "big")
+            seen = rules.look(step.get(number), text, fence, now_ms, _LEASE_MS)
+            if seen is rules.Look.VACANT:
+                rules.lease(step, number, text, mark, fence, now_ms)
+                had.add(text)
+        return had
+
     async def fill(self, lease: Lease, row: bytes) -> None:
-        key, mark = lease
-        await self._do(lambda view: documents.fill(view, key, mark, row, self._page.fence))
+        place, number = namespace_key(lease.namespace), int.from_bytes(lease.digest, "big")
+        await self._do(lambda view: rules.fill(Step(view, place), number, lease.mark, row))
 
     # The store
 
@@ -246,9 +249,6 @@ class LmdbStore:
             self._breaker.failed(time.monotonic())
             return None
         self._breaker.succeeded()
-        self._count += 1
-        if self._count % _EVICTED_AT_ONCE == 0:
-            self._run(self._evict())
         return result
 
     def _current(self) -> LmdbFile:
@@ -268,13 +268,10 @@ class LmdbStore:
         else:
             LOGGER.warning("the cache failed: %s", error)
 
-    async def _evict(self) -> None:
-        """Remove records behind a hand that goes round, while the store is too full."""
-        await self._do_quietly(self._evict_some)
-
-    def _evict_some(self, view: View) -> None:
+    def _evict(self, view: View) -> None:
+        """Remove documents behind a hand that goes round, while the store is too full."""
         if view.bytes_of(view.file.documents) > _FULL * view.file.bytes_max:
-            self._hand = view.delete_from(view.file.documents, self._hand, 2 * _EVICTED_AT_ONCE)
+            self._hand = view.delete_from(view.file.documents, self._hand, _EVICTED_AT_ONCE)
 
     async def _note_service(self) -> None:
         await asyncio.sleep(_SERVED_S)
@@ -282,17 +279,16 @@ class LmdbStore:
 
     async def _sweep_forever(self) -> None:
         while True:
-            await asyncio.sleep(self._lapse_s / 4)
+            await asyncio.sleep(self._lapse_ms / 4000)
             await self._do_quietly(self._sweep)
 
     def _sweep(self, view: View) -> None:
-        """Invalidate tokens whose writers must be gone: seen for longer than a write can take."""
-        now = time.monotonic()
-        present = tokens.everyone(view)
-        self._first_seen = {mark: self._first_seen.get(mark, now) for mark in present}
-        for mark, token in present.items():
-            if now - self._first_seen[mark] > self._lapse_s:
-                documents.invalidate(view, mark, token, None)
+        """Invalidate tokens whose writers must be gone, and let the page mature."""
+        now_ms = monotonic_ms()
+        for token, (namespace, begun_ms) in tokens_begun(view).items():
+            if rules.sweep_due(begun_ms, now_ms, self._lapse_ms):
+                rules.sweep(Step(view, namespace), token)
+        self._page.change(lambda page: rules.matured(page, now_ms, self._lapse_ms))
 
     async def _do_quietly(self, deed: Deed[None]) -> None:
         """Do a deed that nobody waits for."""
@@ -300,12 +296,6 @@ class LmdbStore:
             await self._writer.submit(deed)
         except (lmdb.Error, OSError, StoreBusyError) as error:
             LOGGER.debug("upkeep of the cache was put off: %s", error)
-
-    def _spoiled_in(self, spoiled: tokens.Spoiled) -> Callable[[bytes], bool]:
-        """Give the test of an id; with nothing spoiled, as nearly always, no id is hashed."""
-        if not spoiled:
-            return _never
-        return lambda text: self._digest_of(text) in spoiled
 
     def _mark(self) -> bytes:
         """Give 16 bytes that no other write or fetch has had."""
@@ -317,8 +307,30 @@ class LmdbStore:
         task.add_done_callback(self._tasks.discard)
 
 
-def _never(_: bytes) -> bool:
-    return False
+def monotonic_ms() -> int:
+    """Give the host's monotonic clock, which all its processes share."""
+    return time.monotonic_ns() // NS_PER_MS
+
+
+def _mirrored(step: Step, token: bytes, part: Part, ticket: Ticket) -> bool:
+    """Do one part of a write that upstream applied; False if the token is gone."""
+    kind, rows = part
+    if kind is Kind.UPSERT:
+        try:
+            spoiled = step.spoiled(token)
+        except KeyError:
+            return False
+        step.mirror_upserts(part, spoiled, ticket.fence)
+        return True
+    each = [rules.Row(kind, int.from_bytes(digest, "big"), text, row) for digest, text, row in rows]
+    merge = merged if ticket.may_merge else None
+    return rules.mirror(step, token, each, ticket.fence, merge)
+
+
+def merged(base: bytes, patch: bytes) -> bytes:
+    """Merge a patch onto a row: its members replace the row's, a null clears one."""
+    members = _decode_row(base) | _decode_row(patch)
+    return _encode_row({name: raw for name, raw in members.items() if bytes(raw) != b"null"})
 
 
 def _give_up(future: "asyncio.Future[Any]") -> None:

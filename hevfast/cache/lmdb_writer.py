@@ -42,11 +42,19 @@ class LmdbWriter:
         return f"<LmdbWriter {len(self._waiting)} waiting>"
 
     def start(
-        self, current: Callable[[], LmdbFile], failed: Callable[[BaseException], None]
+        self,
+        current: Callable[[], LmdbFile],
+        upkeep: Callable[[View], None],
+        failed: Callable[[BaseException], None],
     ) -> None:
-        """Start the thread. `current` gives the file in use; `failed` hears of its faults."""
+        """Start the thread.
+
+        `current` gives the file in use; `upkeep` is done at the start of each transaction;
+        `failed` hears of faults of the file.
+        """
         self._loop = asyncio.get_running_loop()
         self._current = current
+        self._upkeep = upkeep
         self._failed = failed
         self._thread = threading.Thread(target=self._run, name="lmdb-writer", daemon=True)
         self._thread.start()
@@ -87,6 +95,7 @@ class LmdbWriter:
             file = self._current()
             with file.environment.begin(write=True) as transaction:
                 view = View(file, transaction)
+                self._upkeep(view)
                 return [deed(view) for deed in deeds]
         except (lmdb.Error, OSError) as error:
             if len(deeds) > 1:

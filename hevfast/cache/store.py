@@ -11,13 +11,16 @@ from typing import NamedTuple, Protocol
 
 from hevfast.cache.rows import Kind, Outcome
 
-# Rows of one kind, in the order of the body: id text, and the attributes to keep. No
+# Rows of one kind, in the order of the body: digest, id text, and the attributes to keep. No
 # attributes: the row is only taken out of the cache.
-Part = tuple[Kind, list[tuple[bytes, bytes | None]]]
+Part = tuple[Kind, list[tuple[bytes, bytes, bytes | None]]]
 
 
 class Touched(NamedTuple):
-    """The rows that a write may change: their digests, or everything in the namespace."""
+    """The rows that a write may change: their digests, or everything in the namespace.
+
+    Digests are sorted, packed 4 bytes each in the host's order.
+    """
 
     namespace: bytes
     digests: bytes | None
@@ -34,15 +37,18 @@ class Ticket(NamedTuple):
     touched: Touched
     # None: the store could not be told of the write, which it must make up for at the end.
     token: bytes | None
-    # What the write's rows are stamped with: as it was at the begin, so that whatever is voided
-    # while the write is in flight stays void.
-    stamp: bytes = b""
+    # The fence as it was at the begin, which the write's rows carry: whatever is voided while the
+    # write is in flight stays void.
+    fence: int = 0
+    # Whether patches may be merged onto cached rows.
+    may_merge: bool = False
 
 
 class Lease(NamedTuple):
     """The right to fill one missing row, until a write touches it."""
 
-    key: bytes
+    namespace: bytes
+    digest: bytes
     mark: bytes
 
 

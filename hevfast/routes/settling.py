@@ -65,7 +65,9 @@ class WrittenRows:
             kind = _KINDS[op]
             if self._conditional:
                 named = self._named(kind)
-                rows = [(text, row if text in named else None) for text, row in rows]
+                rows = [
+                    (digest, text, row if text in named else None) for digest, text, row in rows
+                ]
             yield kind, rows
 
     def _named(self, kind: Kind) -> frozenset[bytes]:

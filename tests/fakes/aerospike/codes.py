@@ -28,6 +28,7 @@ class Code(enum.IntEnum):
     FORBIDDEN = 22
     ELEMENT_NOT_FOUND = 23
     ELEMENT_EXISTS = 24
+    ENTERPRISE_ONLY = 25
     OP_NOT_APPLICABLE = 26
     FILTERED_OUT = 27
 

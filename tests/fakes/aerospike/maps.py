@@ -5,16 +5,37 @@ import dataclasses
 from collections.abc import Callable
 
 from .codes import Code, Kind, Refusal
-from .packed import elements, order_of, pack_int, pack_list, pack_map, pairs, unpack
+from .packed import (
+    elements,
+    int_of,
+    order_of,
+    pack_float,
+    pack_int,
+    pack_list,
+    pack_map,
+    pairs,
+    signed,
+    unpack,
+)
 from .values import NOTHING, Value, boolean, integer, value_of
 
 SET_TYPE, ADD, ADD_ITEMS, PUT, PUT_ITEMS, REPLACE, REPLACE_ITEMS = range(64, 71)
-INCREMENT, DECREMENT, CLEAR, REMOVE_BY_KEY, REMOVE_BY_INDEX = range(73, 78)
-REMOVE_BY_VALUE, REMOVE_BY_RANK = 78, 79
-REMOVE_BY_KEY_LIST, REMOVE_ALL_BY_VALUE, REMOVE_BY_VALUE_LIST = 81, 82, 83
+INCREMENT, DECREMENT, CLEAR = 73, 74, 75
 SIZE = 96
-# What a removal by key, index, … differs by from the get of the same selection.
-GET_FROM_REMOVE = 21
+# Each removal by key, index, value or rank, and the get that selects the same.
+_GET_OF_REMOVAL = {
+    76: 97,
+    77: 98,
+    78: 99,
+    79: 100,
+    81: 107,
+    82: 102,
+    83: 108,
+    84: 103,
+    85: 104,
+    86: 105,
+    87: 106,
+}
 CONTEXT = 0xFF
 
 K_ORDERED = 1
@@ -88,13 +109,13 @@ def modify_map(old: Value, packed: bytes) -> tuple[Value, Value]:
     op, arguments = _cut(packed)
     if op in (SET_TYPE, CLEAR) or ADD <= op <= DECREMENT:
         return _change(old, op, arguments)
-    if not REMOVE_BY_KEY <= op < SIZE:
+    if op not in _GET_OF_REMOVAL:
         raise Refusal(Code.PARAMETER)
     if not old:
         # Nothing to remove, and no answer either: not even a count of 0.
         return NOTHING, NOTHING
     found = map_of(old)
-    chosen, answer = _select(found, op + GET_FROM_REMOVE, arguments)
+    chosen, answer = _select(found, _GET_OF_REMOVAL[op], arguments)
     gone = {key for key, _ in chosen}
     left = {key: value for key, value in found.items.items() if key not in gone}
     return PackedMap(found.flags, left).encoded(), answer
@@ -111,8 +132,8 @@ def read_map(old: Value, packed: bytes) -> Value:
 
 def _cut(packed: bytes) -> tuple[int, list[bytes]]:
     first, *rest = elements(packed)
-    op = unpack(first)
-    if not isinstance(op, int) or op == CONTEXT or op < SET_TYPE:
+    op = int_of(first)
+    if op == CONTEXT or op < SET_TYPE:
         # Operations on lists and on containers inside containers are not built here.
         raise Refusal(Code.UNSUPPORTED)
     return op, rest
@@ -123,7 +144,7 @@ def _cut(packed: bytes) -> tuple[int, list[bytes]]:
 
 def _change(old: Value, op: int, arguments: list[bytes]) -> tuple[Value, Value]:
     if op == SET_TYPE:
-        flags = _int(arguments[0]) & 3
+        flags = int_of(arguments[0]) & 3
         return PackedMap(flags, map_of(old).items if old else {}).encoded(), NOTHING
     if op == CLEAR:
         return (PackedMap(map_of(old).flags, {}).encoded() if old else NOTHING), NOTHING
@@ -131,7 +152,7 @@ def _change(old: Value, op: int, arguments: list[bytes]) -> tuple[Value, Value]:
         new_items, rest = pairs(arguments[0])[1], arguments[1:]
     else:
         new_items, rest = [(arguments[0], arguments[1])], arguments[2:]
-    found = map_of(old) if old else PackedMap(_int(rest[0]) & 3 if rest else 0, {})
+    found = map_of(old) if old else PackedMap(int_of(rest[0]) & 3 if rest else 0, {})
     if op in (INCREMENT, DECREMENT):
         key, delta = new_items[0]
         total = _added(found.items.get(key), delta, op == DECREMENT)
@@ -141,10 +162,8 @@ def _change(old: Value, op: int, arguments: list[bytes]) -> tuple[Value, Value]:
     elif op in (REPLACE, REPLACE_ITEMS):
         flags = NO_CREATE
     else:
-        flags = _int(rest[1]) if len(rest) > 1 else 0
+        flags = int_of(rest[1]) if len(rest) > 1 else 0
     new = _with(found, new_items, flags)
-    if not new.items and not old:
-        return NOTHING, integer(0)
     return new.encoded(), integer(len(new.items))
 
 
@@ -169,19 +188,13 @@ def _added(old: bytes | None, delta: bytes, down: bool) -> bytes:
     number = unpack(delta)
     number = 1 if number is None else number
     before = 0 if old is None else unpack(old)
-    if not isinstance(number, int | float) or not isinstance(before, int | float):
-        raise Refusal(Code.PARAMETER)
+    for one in (number, before):
+        if isinstance(one, bool) or not isinstance(one, int | float):
+            raise Refusal(Code.PARAMETER)
+    assert isinstance(number, int | float)
+    assert isinstance(before, int | float)
     total = before - number if down else before + number
-    if isinstance(total, float):
-        raise Refusal(Code.UNSUPPORTED)
-    return pack_int(total)
-
-
-def _int(element: bytes) -> int:
-    number = unpack(element)
-    if not isinstance(number, int):
-        raise Refusal(Code.PARAMETER)
-    return number
+    return pack_float(total) if isinstance(total, float) else pack_int(signed(total))
 
 
 # Selecting…
@@ -193,7 +206,7 @@ def _select(found: PackedMap, op: int, arguments: list[bytes]) -> tuple[list[Pai
     if chooser is None or not arguments:
         raise Refusal(Code.PARAMETER)
     choose, many = chooser
-    wanted = _int(arguments[0])
+    wanted = int_of(arguments[0])
     ordered = found.sorted
     chosen = choose(ordered, arguments[1:])
     if wanted & INVERTED:
@@ -214,11 +227,11 @@ def _slice(ordered: list[Pair], start: int, count: int | None) -> list[Pair]:
 
 
 def _count(arguments: list[bytes], at: int) -> int | None:
-    return _int(arguments[at]) if len(arguments) > at else None
+    return int_of(arguments[at]) if len(arguments) > at else None
 
 
 def _one(ordered: list[Pair], position: bytes) -> list[Pair]:
-    chosen = _slice(ordered, _int(position), 1)
+    chosen = _slice(ordered, int_of(position), 1)
     if not chosen:
         raise Refusal(Code.OP_NOT_APPLICABLE)
     return chosen
@@ -260,14 +273,12 @@ _CHOOSERS: dict[int, tuple[Callable[[list[Pair], list[bytes]], list[Pair]], bool
     100: (lambda ordered, rest: _one(_by_rank(ordered), rest[0]), False),
     102: (_equal(1), True),
     103: (_between(0), True),
-    104: (lambda ordered, rest: _slice(ordered, _int(rest[0]), _count(rest, 1)), True),
+    104: (lambda ordered, rest: _slice(ordered, int_of(rest[0]), _count(rest, 1)), True),
     105: (_between(1), True),
-    106: (lambda ordered, rest: _slice(_by_rank(ordered), _int(rest[0]), _count(rest, 1)), True),
+    106: (lambda ordered, rest: _slice(_by_rank(ordered), int_of(rest[0]), _count(rest, 1)), True),
     107: (_listed(0), True),
     108: (_listed(1), True),
 }
-# The removals are not numbered quite like the gets: their code plus the difference, to the get.
-_CHOOSERS |= {}
 
 
 def _answer(ordered: list[Pair], chosen: list[Pair], wanted: int, many: bool) -> Value:
@@ -286,10 +297,11 @@ def _answer(ordered: list[Pair], chosen: list[Pair], wanted: int, many: bool) ->
         return value_of(parts[0]) if parts else NOTHING
     if not RETURN_INDEX <= wanted <= RETURN_REVERSE_RANK:
         raise Refusal(Code.OP_NOT_APPLICABLE)
+    if many:
+        # Which places a server gives for several, and in which order, is not built here.
+        raise Refusal(Code.UNSUPPORTED)
     places = _by_rank(ordered) if wanted >= RETURN_RANK else ordered
     numbers = [places.index(pair) for pair in chosen]
     if wanted in (RETURN_REVERSE_INDEX, RETURN_REVERSE_RANK):
         numbers = [len(places) - 1 - number for number in numbers]
-    if many:
-        return Value(Kind.LIST, pack_list([pack_int(number) for number in numbers]))
     return integer(numbers[0] if numbers else -1)

@@ -146,6 +146,14 @@ def _text(body: bytes) -> str | bytes:
     return bytes(body[1:])
 
 
+def int_of(element: bytes) -> int:
+    """Decode an element that has to be an integer."""
+    number = unpack(element)
+    if not isinstance(number, int):
+        raise Refusal(Code.PARAMETER)
+    return number
+
+
 def signed(value: int) -> int:
     """Wrap an integer into 64 bits, as the server's arithmetic does."""
     return (value + (1 << 63)) % (1 << 64) - (1 << 63)
@@ -164,6 +172,10 @@ def pack_int(value: int) -> bytes:
         if -(1 << (8 * width - 1)) <= value:
             return bytes([first]) + value.to_bytes(width, "big", signed=True)
     raise Refusal(Code.PARAMETER)
+
+
+def pack_float(value: float) -> bytes:
+    return b"\xcb" + struct.pack(">d", value)
 
 
 def pack_list(items: list[bytes]) -> bytes:
@@ -197,11 +209,7 @@ def order_of(data: bytes) -> tuple[int, object]:
 def _order(value: Element) -> tuple[int, object]:
     if value is None:
         return 1, 0
-    for kind, rank in _RANKS:
-        if isinstance(value, kind):
-            break
-    else:
-        rank = 8
+    rank = next((rank for kind, rank in _RANKS if isinstance(value, kind)), 8)
     if isinstance(value, list):
         return rank, [_order(item) for item in value]
     if isinstance(value, dict):

@@ -93,10 +93,10 @@ def _element_of(kind: int, data: bytes) -> bytes:
     if kind == Kind.FLOAT:
         return b"\xcb" + data
     size = len(data) + 1
-    if kind == Kind.STRING and size < 0x20:
+    # Clients pack blobs as texts too, told apart by the type byte; keys are compared packed.
+    if size < 0x20:
         return bytes([0xA0 + size, kind]) + data
-    base = 0xD9 if kind == Kind.STRING else 0xC4
     for step, width in enumerate((1, 2, 4)):
         if size < 1 << (8 * width):
-            return bytes([base + step]) + size.to_bytes(width, "big") + bytes([kind]) + data
+            return bytes([0xD9 + step]) + size.to_bytes(width, "big") + bytes([kind]) + data
     raise Refusal(Code.PARAMETER)

@@ -9,6 +9,7 @@ import pytest
 
 from hevfast.batch._scan import Mirror, digests, scan, xxh64
 from hevfast.batch.faults import Key
+from hevfast.batch.mirror import digest_of
 from tests.oracle.xxh64 import xxh64 as plain_xxh64
 
 NOW_MS = 1_700_000_000_000
@@ -20,7 +21,8 @@ def mirrored(body: bytes, row_bytes_max: int = 1 << 20) -> list[tuple[Key, bytes
     plan = scan(body, False, 1 << 20)
     found = []
     for op, rows in Mirror(plan, NOW_MS, 16, True, row_bytes_max):
-        for text, row in rows:
+        for digest, text, row in rows:
+            assert digest == digest_of(text)
             found.append((Key(op), text, None if row is None else json.loads(row)))
     return found
 
@@ -94,7 +96,7 @@ def test_rows_are_those_of_the_decoded_body(seed: int) -> None:
 def test_spelling_of_values_is_kept() -> None:
     plan = scan(b'{"upsert_rows":[{"id":1,"a" : 1e-7,"b":"\\u00e9"}]}', False, 10)
     ((_, rows),) = Mirror(plan, NOW_MS, 16, False, 1 << 20)
-    assert rows == [(b"1", b'{"a":1e-7,"b":"\\u00e9","_hevlayer_upserted_at":1700000000000}')]
+    assert [each[1:] for each in rows] == [(b"1", b'{"a":1e-7,"b":"\\u00e9","_hevlayer_upserted_at":1700000000000}')]
 
 
 def test_rows_over_the_bound_are_not_kept() -> None:
