@@ -72,7 +72,8 @@ cdef extern from "scan_all.h" nogil:
                     mirror_cursors *cursors) noexcept
     int mirror_next(const splice_state *s, const scan_section *section, uint32_t index,
                     mirror_cursors *cursors, mirror_row *row) noexcept
-    uint32_t mirror_digests(const splice_state *s, uint32_t *out) noexcept
+    void mirror_order(const splice_state *s, uint32_t first, uint32_t count, uint64_t *out) noexcept
+    uint32_t mirror_digests(const splice_state *s, uint64_t *order) noexcept
 
     uint64_t splice_id_hash(const uint8_t *body, const scan_row *row) noexcept
     uint64_t xxh64(const uint8_t *p, size_t size) noexcept

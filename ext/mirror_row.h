@@ -35,22 +35,33 @@ static void mirror_append(mirror_row *row, const walk_key *key, const uint8_t *v
     mirror_bytes(row, value, (size_t)(end - value));
 }
 
-/* Writes the sorted digests of all ids of a plan, each once: the low 32 bits of their xxh64. `out` has room for two
- * runs of rows_count; the result is in the first. Returns how many there are. */
-static uint32_t mirror_digests(const splice_state *s, uint32_t *out) {
-    uint32_t count = s->plan->rows_count, *from = out, *to = out + count, kept = 0;
-    for (uint32_t i = 0; i < count; i++) from[i] = (uint32_t)splice_id_hash(s->body, &s->plan->rows[i]);
+/* Writes the rows first.. of a plan in the order of their ids' digests, the low 32 bits of xxh64: the digest in the
+ * high half of each number, the row's index in the low one. `out` has room for two runs of count; the result is in
+ * the first. */
+static void mirror_order(const splice_state *s, uint32_t first, uint32_t count, uint64_t *out) {
+    uint64_t *from = out, *to = out + count;
+    for (uint32_t i = 0; i < count; i++)
+        from[i] = splice_id_hash(s->body, &s->plan->rows[first + i]) << 32 | (first + i);
     /* Four passes of eight bits end in the run they began in. */
-    for (int shift = 0; shift < 32; shift += 8) {
-        uint32_t starts[257] = {0}, *swap = from;
+    for (int shift = 32; shift < 64; shift += 8) {
+        uint32_t starts[257] = {0};
+        uint64_t *swap = from;
         for (uint32_t i = 0; i < count; i++) starts[(from[i] >> shift & 0xFF) + 1]++;
         for (int i = 0; i < 256; i++) starts[i + 1] += starts[i];
         for (uint32_t i = 0; i < count; i++) to[starts[from[i] >> shift & 0xFF]++] = from[i];
         from = to;
         to = swap;
     }
-    for (uint32_t i = 0; i < count; i++)
-        if (!kept || out[kept - 1] != out[i]) out[kept++] = out[i];
+}
+
+/* Writes the sorted digests of all ids of a plan, each once, over `order`. Returns how many there are. */
+static uint32_t mirror_digests(const splice_state *s, uint64_t *order) {
+    uint32_t count = s->plan->rows_count, kept = 0, *out = (uint32_t *)(void *)order;
+    mirror_order(s, 0, count, order);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t digest = (uint32_t)(order[i] >> 32);
+        if (!kept || out[kept - 1] != digest) out[kept++] = digest;
+    }
     return kept;
 }
 

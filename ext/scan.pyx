@@ -22,6 +22,7 @@ from chars cimport (
     mirror_digests,
     mirror_next,
     mirror_open,
+    mirror_order,
     mirror_row,
     scan_body,
     scan_cut,
@@ -268,7 +269,8 @@ cdef class Stamped:
 cdef class Mirror:
     """The rows of a planned body as the document cache keeps them: attributes with stamps.
 
-    Iteration gives (operation, [(digest, id text, row), ...]) in parts of at most PART_ROWS rows and about PART_BYTES of body. `row` is
+    Iteration gives (operation, [(digest, id text, row), ...]), rows and ids in the order of their
+    digests (what is written in the order of its keys is written once), columns as they come, in parts of at most PART_ROWS rows and about PART_BYTES of body. `row` is
     None for an id of `deletes`, for a row over `row_bytes_max`, and for one that cannot be mirrored.
     """
 
@@ -278,6 +280,7 @@ cdef class Mirror:
     cdef uint8_t *room
     cdef size_t room_size, row_bytes_max
     cdef uint32_t section, in_section
+    cdef uint64_t *order
 
     def __init__(self, Plan plan not None, int64_t now_ms, uint32_t shard_count, bint stamp_shard,
                  size_t row_bytes_max):
@@ -289,6 +292,7 @@ cdef class Mirror:
     def __dealloc__(self):
         free(self.room)
         free(self.cursors.items)
+        free(self.order)
 
     def __iter__(self):
         return self
@@ -305,24 +309,41 @@ cdef class Mirror:
 
     cdef list part(self, scan_section *section):
         cdef list rows = []
-        cdef uint32_t index
+        cdef uint32_t index, hash_
         cdef size_t done = 0
         cdef bint columns = section.op == SCAN_UPSERT_COLUMNS or section.op == SCAN_PATCH_COLUMNS
-        if columns and self.in_section == 0 and not mirror_open(&self.state, section, &self.cursors):
-            raise MemoryError
+        cdef char[4] digest
+        if self.in_section == 0:
+            self.open_section(section, columns)
         while self.in_section < section.count and len(rows) < PART_ROWS and done < PART_BYTES:
             index = section.first + self.in_section
+            if columns:
+                hash_ = <uint32_t>splice_id_hash(self.state.body, &self.plan.plan.rows[index])
+            else:
+                index = <uint32_t>self.order[self.in_section]
+                hash_ = <uint32_t>(self.order[self.in_section] >> 32)
             self.in_section += 1
-            rows.append((self.digest(index), self.id_text(index),
-                         self.attributes(section, index, columns)))
+            digest = [<char>(hash_ >> 24), <char>(hash_ >> 16), <char>(hash_ >> 8), <char>hash_]
+            rows.append((digest[:4], self.id_text(index), self.attributes(section, index, columns)))
             done += self.plan.plan.rows[index].end - self.plan.plan.rows[index].start
         return rows
 
-    cdef bytes digest(self, uint32_t index):
-        """An id's digest, 4 bytes, the highest first, so that digests sort as numbers do."""
-        cdef uint32_t hash_ = <uint32_t>splice_id_hash(self.state.body, &self.plan.plan.rows[index])
-        cdef char[4] out = [<char>(hash_ >> 24), <char>(hash_ >> 16), <char>(hash_ >> 8), <char>hash_]
-        return out[:4]
+    cdef int open_section(self, scan_section *section, bint columns) except -1:
+        """Set cursors on columns; put rows and ids in the order of their digests."""
+        cdef bint opened = True
+        if columns:
+            with nogil:
+                opened = mirror_open(&self.state, section, &self.cursors)
+        else:
+            free(self.order)
+            self.order = <uint64_t *>malloc(2 * section.count * sizeof(uint64_t))
+            opened = self.order is not NULL
+            if opened:
+                with nogil:
+                    mirror_order(&self.state, section.first, section.count, self.order)
+        if not opened:
+            raise MemoryError
+        return 0
 
     cdef bytes id_text(self, uint32_t index):
         """An id's text as it is hashed: a string's with its escapes resolved."""
@@ -361,7 +382,7 @@ def digests(Plan plan not None):
     """The sorted digests of a plan's ids, each once, packed as 32-bit little-endian numbers."""
     cdef splice_state state
     cdef uint32_t count = plan.plan.rows_count
-    cdef uint32_t *out = <uint32_t *>malloc(2 * (count + 1) * sizeof(uint32_t))
+    cdef uint64_t *out = <uint64_t *>malloc(2 * (count + 1) * sizeof(uint64_t))
     if out is NULL:
         raise MemoryError
     splice_begin(&state, <const uint8_t *>plan.view.buf, plan.view.len, &plan.plan, 0, 0, False)

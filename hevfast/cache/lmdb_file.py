@@ -59,6 +59,11 @@ class View:
     def delete(self, database: Any, key: bytes) -> None:
         self._transaction.delete(key, db=database)
 
+    def has_prefix(self, database: Any, prefix: bytes) -> bool:
+        """Tell whether a key begins with the prefix."""
+        with self._transaction.cursor(database) as cursor:
+            return bool(cursor.set_range(prefix)) and cast("bytes", cursor.key()).startswith(prefix)
+
     def prefixed(self, database: Any, prefix: bytes) -> list[tuple[bytes, bytes]]:
         """Give all entries whose keys begin with the prefix."""
         entries = []

@@ -108,18 +108,32 @@ class Step:
     def insert(self, token: bytes, held: Held, spoiled: Held) -> None:
         tokens = self._view.file.tokens
         head = _TOKEN.pack(self._namespace, self._now_ms, held is None)
-        digests = b"" if held is None else array("I", sorted(held)).tobytes()
-        self._view.put(tokens, b"t" + token, head + digests)
-        for key in self._places(token, held):
+        packed = head + (b"" if held is None else array("I", sorted(held)).tobytes())
+        self._view.put(tokens, b"t" + token, packed)
+        for key in self._places(token, packed):
             self._view.put(tokens, key, b"")
         self._put_spoiled(token, spoiled)
 
-    def _places(self, token: bytes, held: Held) -> list[bytes]:
-        """Give the keys under which others find a token."""
+    def insert_alone(self, token: bytes, digests: bytes | None) -> bool:
+        """Insert a token if none of the namespace is there: `begin` where nothing can be shared.
+
+        `digests` as `Touched` has them. Returns: False if there is another, and nothing was done.
+        """
+        if self._view.has_prefix(self._view.file.tokens, b"n" + self._namespace):
+            return False
+        packed = _TOKEN.pack(self._namespace, self._now_ms, digests is None) + (digests or b"")
+        self._view.put(self._view.file.tokens, b"t" + token, packed)
+        for key in self._places(token, packed):
+            self._view.put(self._view.file.tokens, key, b"")
+        return True
+
+    def _places(self, token: bytes, packed: bytes) -> list[bytes]:
+        """Give the keys under which others find a token, by the record of it."""
         start = b"n" + self._namespace
-        if held is None or len(held) > _ENTRIES_MAX:
+        everything, digests = packed[_TOKEN.size - 1], packed[_TOKEN.size :]
+        if everything or len(digests) > 4 * _ENTRIES_MAX:
             return [start + b"w" + token]
-        return [start + b"d" + _DIGEST.pack(digest) + token for digest in held]
+        return [start + b"d" + _DIGEST.pack(digest) + token for digest in numbers(digests)]
 
     def spoil(self, token: bytes, rows: Held) -> None:
         before = self.spoiled(token)
@@ -131,12 +145,10 @@ class Step:
             self._view.put(self._view.file.tokens, b"s" + token, packed)
 
     def drop(self, token: bytes) -> None:
-        try:
-            held = self.held(token)
-        except KeyError:
-            return
-        for key in (*self._places(token, held), b"t" + token, b"s" + token):
-            self._view.delete(self._view.file.tokens, key)
+        packed = self._view.get(self._view.file.tokens, b"t" + token)
+        if packed is not None:
+            for key in (*self._places(token, packed), b"t" + token, b"s" + token):
+                self._view.delete(self._view.file.tokens, key)
 
     # Documents
 
@@ -188,15 +200,21 @@ class Step:
 
     def mirror_upserts(self, part: Part, spoiled: Held, fence: int) -> None:
         """Do upserts as `mirror` would one by one: put them, or remove what may not be put."""
+        namespace, documents = self._namespace, self._view.file.documents
+        heads: dict[int, bytes] = {}
         pairs = []
         for digest, text, row in part[1]:
-            key = self._namespace + digest
             if row is None or spoiled is None or (spoiled and _DIGEST.unpack(digest)[0] in spoiled):
-                self._view.delete(self._view.file.documents, key)
-            else:
-                head = _HEAD.pack(_ROW, self._epoch, fence, len(text))
-                pairs.append((key, head + text + row))
-        self._view.put_many(self._view.file.documents, pairs)
+                self._view.delete(documents, namespace + digest)
+                continue
+            head = heads.get(len(text))
+            if head is None:
+                head = heads[len(text)] = _HEAD.pack(_ROW, self._epoch, fence, len(text))
+            pairs.append((namespace + digest, head + text + row))
+        if len(pairs) == 1:
+            self._view.put(documents, *pairs[0])
+        elif pairs:
+            self._view.put_many(documents, pairs)
 
 
 def tokens_begun(view: View) -> dict[bytes, tuple[bytes, int]]:

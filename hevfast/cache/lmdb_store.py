@@ -44,6 +44,9 @@ _WAITING_MAX: Final = 20_000
 _DEADLINE_S: Final = 0.2
 _DEADLINE_ROW_S: Final = 0.000_05
 
+# Seconds for work that nobody waits for.
+_UPKEEP_S: Final = 10.0
+
 # Milliseconds that a fetch holds its lease before another may take it over: longer than a query to
 # upstream takes as a rule.
 _LEASE_MS: Final = 5000
@@ -110,11 +113,12 @@ class LmdbStore:
     async def begin(self, touched: Touched) -> Ticket:
         namespace = namespace_key(touched.namespace)
         token, now_ms = self._mark(), monotonic_ms()
-        held = held_of(touched.digests)
 
         def deed(view: View) -> Page:
             page = self._page.read()
-            rules.begin(Step(view, namespace, now_ms), token, held)
+            step = Step(view, namespace, now_ms)
+            if not step.insert_alone(token, touched.digests):
+                rules.begin(step, token, held_of(touched.digests))
             return page
 
         page = await self._do(deed, touched.rows_count)
@@ -237,14 +241,7 @@ class LmdbStore:
         if not self._breaker.allows(time.monotonic()):
             return None
         try:
-            future = self._writer.submit(deed)
-            late = asyncio.get_running_loop().call_later(
-                _DEADLINE_S + rows * _DEADLINE_ROW_S, _give_up, future
-            )
-            try:
-                result = await future
-            finally:
-                late.cancel()
+            result = await self._writer.submit(deed, _DEADLINE_S + rows * _DEADLINE_ROW_S)
         except (lmdb.Error, OSError, TimeoutError, StoreBusyError):
             self._breaker.failed(time.monotonic())
             return None
@@ -293,8 +290,8 @@ class LmdbStore:
     async def _do_quietly(self, deed: Deed[None]) -> None:
         """Do a deed that nobody waits for."""
         try:
-            await self._writer.submit(deed)
-        except (lmdb.Error, OSError, StoreBusyError) as error:
+            await self._writer.submit(deed, _UPKEEP_S)
+        except (lmdb.Error, OSError, TimeoutError, StoreBusyError) as error:
             LOGGER.debug("upkeep of the cache was put off: %s", error)
 
     def _mark(self) -> bytes:
@@ -331,8 +328,3 @@ def merged(base: bytes, patch: bytes) -> bytes:
     """Merge a patch onto a row: its members replace the row's, a null clears one."""
     members = _decode_row(base) | _decode_row(patch)
     return _encode_row({name: raw for name, raw in members.items() if bytes(raw) != b"null"})
-
-
-def _give_up(future: "asyncio.Future[Any]") -> None:
-    if not future.done():
-        future.set_exception(TimeoutError())

@@ -6,8 +6,8 @@ one, so a busy worker pays for a commit once for all of them. They are done in t
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 import lmdb
@@ -23,6 +23,9 @@ Deed = Callable[[View], Any]
 # Deeds in one transaction. More would keep the host's one writer lock from other workers.
 _TOGETHER_MAX: Final = 256
 
+# Seconds between looks for deeds that are late; they are told so at most that much later.
+_LOOK_S: Final = 0.05
+
 
 class StoreBusyError(Exception):
     """The queue is full, or the writer has stopped: the deed was not done and will not be."""
@@ -33,13 +36,15 @@ class LmdbWriter:
 
     def __init__(self, waiting_max: int) -> None:
         self._waiting_max = waiting_max
-        self._waiting: deque[tuple[Deed, asyncio.Future[Any]]] = deque()
-        self._wake = threading.Semaphore(0)
+        # None: nothing to do but to stop.
+        self._waiting: SimpleQueue[tuple[Deed, asyncio.Future[Any]] | None] = SimpleQueue()
+        self._deadlines: dict[asyncio.Future[Any], float] = {}
+        self._watching = False
         self._stopping = False
         self._thread: threading.Thread | None = None
 
     def __repr__(self) -> str:
-        return f"<LmdbWriter {len(self._waiting)} waiting>"
+        return f"<LmdbWriter {self._waiting.qsize()} waiting>"
 
     def start(
         self,
@@ -62,32 +67,49 @@ class LmdbWriter:
     async def stop(self) -> None:
         """Do what is waiting, then end the thread."""
         self._stopping = True
-        self._wake.release()
+        self._waiting.put(None)
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
 
-    def submit(self, deed: Callable[[View], T]) -> "asyncio.Future[T]":
+    def submit(self, deed: Callable[[View], T], deadline_s: float) -> "asyncio.Future[T]":
         """Queue a deed; the future has its result once it is committed.
+
+        After the deadline the future fails with TimeoutError; the deed may be done all the same.
 
         Raises: StoreBusyError if too many wait.
         """
-        if self._stopping or len(self._waiting) >= self._waiting_max:
+        if self._stopping or self._waiting.qsize() >= self._waiting_max:
             raise StoreBusyError
         future: asyncio.Future[T] = self._loop.create_future()
-        self._waiting.append((deed, future))
-        self._wake.release()
+        self._deadlines[future] = self._loop.time() + deadline_s
+        if not self._watching:
+            self._watching = True
+            self._loop.call_later(_LOOK_S, self._look)
+        self._waiting.put((deed, future))
         return future
 
+    def _look(self) -> None:
+        """Fail what is late. One timer serves all: one for each deed would cost more than many."""
+        now = self._loop.time()
+        for future in [each for each, deadline in self._deadlines.items() if deadline < now]:
+            del self._deadlines[future]
+            if not future.done():
+                future.set_exception(TimeoutError())
+        self._watching = bool(self._deadlines)
+        if self._watching:
+            self._loop.call_later(_LOOK_S, self._look)
+
     def _run(self) -> None:
-        while True:
-            self._wake.acquire()
-            together: list[tuple[Deed, asyncio.Future[Any]]] = []
-            while self._waiting and len(together) < _TOGETHER_MAX:
-                together.append(self._waiting.popleft())
-            if together:
-                self._tell(together, self._commit([deed for deed, _ in together]))
-            elif self._stopping:
-                return
+        stopping = False
+        while not stopping:
+            together = [self._waiting.get()]
+            while self._waiting.qsize() and len(together) < _TOGETHER_MAX:
+                together.append(self._waiting.get())
+            asked = [each for each in together if each is not None]
+            # What came before the stop is done.
+            stopping = len(asked) < len(together)
+            if asked:
+                self._tell(asked, self._commit([deed for deed, _ in asked]))
 
     def _commit(self, deeds: list[Deed]) -> list[Any]:
         """Do deeds in one transaction; one by one if they fail together. Exceptions are results."""
@@ -97,28 +119,29 @@ class LmdbWriter:
                 view = View(file, transaction)
                 self._upkeep(view)
                 return [deed(view) for deed in deeds]
-        except (lmdb.Error, OSError) as error:
+        except Exception as error:
             if len(deeds) > 1:
                 # One of them is the cause (the store is full, say): the others need not suffer.
                 return [result for deed in deeds for result in self._commit([deed])]
-            self._failed(error)
+            if isinstance(error, (lmdb.Error, OSError)):
+                self._failed(error)
             return [error]
 
     def _tell(self, together: list[tuple[Deed, "asyncio.Future[Any]"]], results: list[Any]) -> None:
         """Hand the results over to the loop, all in one call."""
         pairs = [(future, result) for (_, future), result in zip(together, results, strict=True)]
         try:
-            self._loop.call_soon_threadsafe(_resolve, pairs)
+            self._loop.call_soon_threadsafe(self._resolve, pairs)
         except RuntimeError:
             # The loop has closed: nobody waits any more.
             return
 
-
-def _resolve(pairs: list[tuple["asyncio.Future[Any]", Any]]) -> None:
-    for future, result in pairs:
-        if future.done():
-            continue
-        if isinstance(result, Exception):
-            future.set_exception(result)
-        else:
-            future.set_result(result)
+    def _resolve(self, pairs: list[tuple["asyncio.Future[Any]", Any]]) -> None:
+        for future, result in pairs:
+            self._deadlines.pop(future, None)
+            if future.done():
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)

@@ -1,9 +1,6 @@
 """The LMDB store's promises, one worker and several, one step at a time."""
 
-import json
 import random
-from array import array
-from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 
 import lmdb
@@ -15,94 +12,23 @@ from hevfast.cache.lmdb_file import View
 from hevfast.cache.lmdb_step import Step, namespace_key
 from hevfast.cache.lmdb_store import LmdbStore
 from hevfast.cache.rows import Kind, Outcome
-from hevfast.cache.store import Part, Ticket, Touched
+from hevfast.cache.store import Part, Ticket
+from tests.unit.cache.writes import (
+    EVERYTHING,
+    NS,
+    begin,
+    encoded,
+    fetch,
+    hit,
+    part,
+    patch,
+    store_in,
+    touched,
+    upsert,
+    write,
+)
 
 pytestmark = pytest.mark.anyio
-
-NS = b"books"
-MIB = 1024 * 1024
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    return "asyncio", {"use_uvloop": True}
-
-
-def store_in(folder: Path, *, bytes_max: int = 64 * MIB, doubt_s: float = 0.05) -> LmdbStore:
-    return LmdbStore(folder, bytes_max, lapse_s=60, doubt_s=doubt_s, digest_of=digest_of)
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[LmdbStore]:
-    opened = store_in(tmp_path)
-    await opened.open()
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def other(store: LmdbStore, tmp_path: Path) -> AsyncIterator[LmdbStore]:
-    """A second worker's view would be a second process; two stores of one process share the file.
-
-    LMDB refuses to open a file twice in one process, so this one borrows the first one's.
-    """
-    opened = store_in(tmp_path)
-    opened._name = b"worker-2"
-    opened._page, opened._file = store._page, store._file
-    opened._writer = store._writer
-    return opened
-
-
-def touched(*ids: bytes) -> Touched:
-    digests = {int.from_bytes(digest_of(text), "big") for text in ids}
-    return Touched(NS, array("I", sorted(digests)).tobytes())
-
-
-EVERYTHING = Touched(NS, None)
-
-
-def upsert(**rows: object) -> list[Part]:
-    return [part(Kind.UPSERT, {text.encode(): encoded(row) for text, row in rows.items()})]
-
-
-def patch(**rows: object) -> list[Part]:
-    return [part(Kind.PATCH, {text.encode(): encoded(row) for text, row in rows.items()})]
-
-
-def part(kind: Kind, rows: Mapping[bytes, bytes | None]) -> Part:
-    return kind, [(digest_of(text), text, row) for text, row in rows.items()]
-
-
-def encoded(row: object) -> bytes:
-    return json.dumps(row).encode()
-
-
-async def begin(store: LmdbStore, *ids: bytes) -> Ticket:
-    ticket = await store.begin(touched(*ids))
-    assert ticket.token is not None
-    return ticket
-
-
-async def write(store: LmdbStore, parts: Iterable[Part]) -> None:
-    parts = list(parts)
-    ids = [text for _, rows in parts for _, text, _ in rows]
-    await store.end(await begin(store, *ids), Outcome.APPLIED, parts)
-
-
-async def hit(store: LmdbStore, text: bytes) -> object:
-    """Give the cached row, or None."""
-    found = await store.read(NS, [text])
-    assert not found.broken
-    row = found.rows[0]
-    return None if row is None else json.loads(row)
-
-
-async def fetch(store: LmdbStore, text: bytes, upstream: object) -> None:
-    """Miss, and fill with what upstream gave."""
-    found = await store.read(NS, [text])
-    lease = found.leases[0]
-    assert lease is not None
-    await store.fill(lease, encoded(upstream))
 
 
 async def test_row_of_an_applied_write_is_a_hit(store: LmdbStore) -> None:
@@ -301,64 +227,8 @@ async def test_store_that_cannot_invalidate_voids_everything(store: LmdbStore) -
 
 
 class _Refusing:
-    def submit(self, _: object) -> None:
+    def submit(self, _: object, __: float) -> None:
         raise lmdb.MapFullError
-
-
-async def test_rows_survive_a_restart(tmp_path: Path) -> None:
-    for number in range(2):
-        store = store_in(tmp_path)
-        await store.open()
-        if not number:
-            await write(store, upsert(a={"n": 1}))
-        assert await hit(store, b"a") == {"n": 1}
-        await store.close()
-
-
-def spoil(path: Path, damage: str) -> None:
-    content = path.read_bytes()
-    cut = content[: len(content) // 2]
-    path.write_bytes({"cut": cut, "overwritten": b"x" * len(content), "empty": b""}[damage])
-
-
-@pytest.mark.parametrize("damage", ["cut", "overwritten", "empty"])
-async def test_damaged_file_is_set_aside_and_rebuilt(tmp_path: Path, damage: str) -> None:
-    store = store_in(tmp_path)
-    await store.open()
-    await write(store, [part(Kind.UPSERT, {b"r%d" % n: b'{"n":1}' for n in range(5000)})])
-    await store.close()
-    spoil(store._file.path, damage)
-    store = store_in(tmp_path)
-    await store.open()
-    assert await hit(store, b"r1") is None
-    await write(store, upsert(r1={"n": 2}))
-    assert await hit(store, b"r1") == {"n": 2}
-    await store.close()
-
-
-async def test_other_boot_discards_the_file(tmp_path: Path) -> None:
-    store = store_in(tmp_path)
-    await store.open()
-    await write(store, upsert(a={"n": 1}))
-    file = store._file
-    with file.environment.begin(write=True, db=file.namespaces) as transaction:
-        transaction.put(b"boot", b"another")
-    await store.close()
-    store = store_in(tmp_path)
-    await store.open()
-    assert await hit(store, b"a") is None
-    await store.close()
-
-
-async def test_size_stays_under_its_bound(tmp_path: Path) -> None:
-    store = store_in(tmp_path, bytes_max=8 * MIB)
-    await store.open()
-    for batch in range(200):
-        rows = {b"r%d-%d" % (batch, n): b'{"t":"%s"}' % (b"x" * 1000) for n in range(100)}
-        await write(store, [part(Kind.UPSERT, rows)])
-    assert await hit(store, b"r199-99") is not None
-    assert (tmp_path / f"cache-{store._file.generation}.lmdb").stat().st_size <= 8 * MIB
-    await store.close()
 
 
 async def test_parts_are_iterated_lazily(store: LmdbStore) -> None:

@@ -1,0 +1,73 @@
+"""The LMDB file: restarts, damage, another boot, its size bound."""
+
+from pathlib import Path
+
+import pytest
+
+from hevfast.cache.rows import Kind
+from tests.unit.cache.writes import (
+    MIB,
+    hit,
+    part,
+    store_in,
+    upsert,
+    write,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_rows_survive_a_restart(tmp_path: Path) -> None:
+    for number in range(2):
+        store = store_in(tmp_path)
+        await store.open()
+        if not number:
+            await write(store, upsert(a={"n": 1}))
+        assert await hit(store, b"a") == {"n": 1}
+        await store.close()
+
+
+def spoil(path: Path, damage: str) -> None:
+    content = path.read_bytes()
+    cut = content[: len(content) // 2]
+    path.write_bytes({"cut": cut, "overwritten": b"x" * len(content), "empty": b""}[damage])
+
+
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "empty"])
+async def test_damaged_file_is_set_aside_and_rebuilt(tmp_path: Path, damage: str) -> None:
+    store = store_in(tmp_path)
+    await store.open()
+    await write(store, [part(Kind.UPSERT, {b"r%d" % n: b'{"n":1}' for n in range(5000)})])
+    await store.close()
+    spoil(store._file.path, damage)
+    store = store_in(tmp_path)
+    await store.open()
+    assert await hit(store, b"r1") is None
+    await write(store, upsert(r1={"n": 2}))
+    assert await hit(store, b"r1") == {"n": 2}
+    await store.close()
+
+
+async def test_other_boot_discards_the_file(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    await store.open()
+    await write(store, upsert(a={"n": 1}))
+    file = store._file
+    with file.environment.begin(write=True, db=file.namespaces) as transaction:
+        transaction.put(b"boot", b"another")
+    await store.close()
+    store = store_in(tmp_path)
+    await store.open()
+    assert await hit(store, b"a") is None
+    await store.close()
+
+
+async def test_size_stays_under_its_bound(tmp_path: Path) -> None:
+    store = store_in(tmp_path, bytes_max=8 * MIB)
+    await store.open()
+    for batch in range(200):
+        rows = {b"r%d-%d" % (batch, n): b'{"t":"%s"}' % (b"x" * 1000) for n in range(100)}
+        await write(store, [part(Kind.UPSERT, rows)])
+    assert await hit(store, b"r199-99") is not None
+    assert (tmp_path / f"cache-{store._file.generation}.lmdb").stat().st_size <= 8 * MIB
+    await store.close()
