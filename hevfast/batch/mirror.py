@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from hevfast.batch._scan import Mirror, Plan, digests, xxh64
+from hevfast.batch.faults import Key
 
 # Digest, id text, and the attributes to keep or None.
 MirroredRow = tuple[bytes, bytes, bytes | None]
-from hevfast.batch.faults import Key
 
 # Bytes. A row with more attributes than this is not cached: one such row would push out hundreds
 # of others.
