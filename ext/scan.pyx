@@ -269,9 +269,10 @@ cdef class Stamped:
 cdef class Mirror:
     """The rows of a planned body as the document cache keeps them: attributes with stamps.
 
-    Iteration gives (operation, [(digest, id text, row), ...]), rows and ids in the order of their
-    digests (what is written in the order of its keys is written once), columns as they come, in parts of at most PART_ROWS rows and about PART_BYTES of body. `row` is
-    None for an id of `deletes`, for a row over `row_bytes_max`, and for one that cannot be mirrored.
+    Iteration gives (operation, [(digest, id text, row), ...]) in parts of at most PART_ROWS rows
+    and about PART_BYTES of body. Rows and ids come in the order of their digests (what is written in
+    the order of its keys is written once), columns as they stand. `row` is None for an id of
+    `deletes`, for a row over `row_bytes_max`, and for one that cannot be mirrored.
     """
 
     cdef Plan plan
@@ -360,7 +361,8 @@ cdef class Mirror:
         cdef scan_row *from_ = &self.plan.plan.rows[index]
         cdef mirror_row row
         # A row of columns is no longer than the body; memory that is not written to is not there.
-        cdef size_t need = (self.plan.view.len if columns else from_.end - from_.start) + SPLICE_ATOM_MAX
+        cdef size_t size = self.plan.view.len if columns else from_.end - from_.start
+        cdef size_t need = size + SPLICE_ATOM_MAX
         if section.op == SCAN_DELETES:
             return None
         if need > self.room_size:
