@@ -270,8 +270,8 @@ cdef class Mirror:
     """The rows of a planned body as the document cache keeps them: attributes with stamps.
 
     Iteration gives (operation, [(digest, id text, row), ...]) in parts of at most PART_ROWS rows
-    and about PART_BYTES of body. Rows and ids come in the order of their digests (what is written in
-    the order of its keys is written once), columns as they stand. `row` is None for an id of
+    and about PART_BYTES of body. Rows and ids come in the order of their digests (what is written
+    in the order of its keys is written once), columns as they stand. `row` is None for an id of
     `deletes`, for a row over `row_bytes_max`, and for one that cannot be mirrored.
     """
 
