@@ -58,6 +58,11 @@ class FencePage:
         """The number of the store file in use."""
         return int(self._numbers[_GENERATION])
 
+    @property
+    def fence(self) -> int:
+        """The fence alone, for hits."""
+        return int(self._numbers[_FENCE])
+
     def read(self) -> Page:
         """Give fence and mark. The fence first: whoever changes both, changes it last."""
         fence = int(self._numbers[_FENCE])

@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from hevfast.cache.lmdb_file import View
+from hevfast.cache.lmdb_file import LmdbFile, View
 from hevfast.cache.store import Part
 from hevfast.cache.transactional import NOTHING, Document, Held
 
@@ -215,6 +215,17 @@ class Step:
             self._view.put(documents, *pairs[0])
         elif pairs:
             self._view.put_many(documents, pairs)
+
+
+def hit(file: LmdbFile, namespace: bytes, digest: bytes, text: bytes, fence: int) -> bytes | None:
+    """Give one row if it is a hit: `Step.hits` without the objects, for the path of every fetch."""
+    with file.environment.begin() as transaction:
+        epoch = transaction.get(namespace, _FIRST_EPOCH, file.namespaces)
+        record = transaction.get(namespace + digest, None, file.documents)
+    if record is None:
+        return None
+    head = _HEAD.pack(_ROW, epoch, fence, len(text)) + text
+    return record[len(head) :] if record.startswith(head) else None
 
 
 def tokens_begun(view: View) -> dict[bytes, tuple[bytes, int]]:

@@ -22,7 +22,7 @@ from hevfast.cache import transactional as rules
 from hevfast.cache.breaker import Breaker
 from hevfast.cache.fence_page import FencePage
 from hevfast.cache.lmdb_file import DAMAGE, LmdbFile, View, open_file, set_aside
-from hevfast.cache.lmdb_step import Step, fits, held_of, namespace_key, tokens_begun
+from hevfast.cache.lmdb_step import Step, fits, held_of, hit, namespace_key, tokens_begun
 from hevfast.cache.lmdb_writer import LmdbWriter, StoreBusyError
 from hevfast.cache.rows import Kind, Outcome
 from hevfast.cache.store import Found, Lease, Part, Ticket, Touched
@@ -185,6 +185,19 @@ class LmdbStore:
         await self._invalidate(ticket)
 
     # Fetches
+
+    def hit(self, namespace: bytes, text: bytes) -> bytes | None:
+        if self._breaker.is_open or not fits(text):
+            return None
+        try:
+            fence = self._page.fence
+            return hit(
+                self._current(), namespace_key(namespace), self._digest_of(text), text, fence
+            )
+        except (lmdb.Error, OSError) as error:
+            self._failed(error)
+            self._breaker.failed(time.monotonic())
+            return None
 
     async def read(self, namespace: bytes, ids: Sequence[bytes]) -> Found:
         nothing = Found([None] * len(ids), [None] * len(ids), True)

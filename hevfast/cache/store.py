@@ -79,6 +79,9 @@ class Store(Protocol):
         `parts` may be iterated more than once, or not at all.
         """
 
+    def hit(self, namespace: bytes, text: bytes) -> bytes | None:
+        """Give a cached row if that needs no waiting; None says nothing: ask `read`."""
+
     async def read(self, namespace: bytes, ids: Sequence[bytes]) -> Found: ...
 
     async def fill(self, lease: Lease, row: bytes) -> None:

@@ -51,23 +51,25 @@ def namespace_of(path: bytes) -> bytes:
     return segments[3] if len(segments) > 3 and segments[2] == b"namespaces" else b""
 
 
-def document_of(path: bytes) -> tuple[bytes, bytes | None] | None:
-    """Give the namespace and the id of a document's path, None for any other path.
+# A namespace, and the id of a document in it; no id: all of them.
+Document = tuple[bytes, bytes | None]
 
-    The id is decoded once; it is None for the path of all documents. A literal `/` belongs to it.
+
+def fetched_document(method: str, path: bytes) -> Document | None:
+    """Give what a fetch asks for: one document with GET or HEAD, several with POST; else None.
+
+    The id is decoded once. A literal `/` belongs to it.
     """
+    if b"/documents" not in path:
+        return None
     found = _DOCUMENT.fullmatch(path)
     if found is None or not is_namespace(found[1]):
         return None
-    return found[1], None if found[2] is None else unquote_to_bytes(found[2])
-
-
-def is_fetch(method: str, path: bytes) -> bool:
-    """Tell whether documents are fetched: one with GET or HEAD, several with POST."""
-    found = document_of(path)
-    if found is None:
-        return False
-    return method == "POST" if found[1] is None else method in SAFE_METHODS
+    if found[2] is None:
+        return (found[1], None) if method == "POST" else None
+    if method not in SAFE_METHODS:
+        return None
+    return found[1], unquote_to_bytes(found[2]) if b"%" in found[2] else found[2]
 
 
 def changes_namespace(method: str, path: bytes) -> bytes:

@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hevfast.core.errors import AnswerTornError, GatewayError
-from hevfast.core.paths import is_fetch, is_write
+from hevfast.core.paths import Document, fetched_document, is_write
 from hevfast.edge.reply import reply_error, without_body
 from hevfast.observe.access_log import log_failure, log_fault, log_torn
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
+Fetch = Callable[[Any, Any, Any, Document], Awaitable[None]]
 
 
 class Dispatch:
@@ -16,7 +17,7 @@ class Dispatch:
 
     __slots__ = ("_documents", "_router", "_write")
 
-    def __init__(self, router: App, write: App, documents: App) -> None:
+    def __init__(self, router: App, write: App, documents: Fetch) -> None:
         self._router = router
         self._write = write
         self._documents = documents
@@ -32,8 +33,8 @@ class Dispatch:
             # router is passed by: it would cost more than everything else on this route.
             if is_write(scope["method"], scope["raw_path"]):
                 await self._write(scope, receive, send)
-            elif is_fetch(scope["method"], scope["raw_path"]):
-                await self._documents(scope, receive, send)
+            elif document := fetched_document(scope["method"], scope["raw_path"]):
+                await self._documents(scope, receive, send, document)
             else:
                 await self._router(scope, receive, send)
         except GatewayError as error:

@@ -13,6 +13,12 @@ _HANDLED = (
 _IDENTITY = (b"accept-encoding", b"identity")
 
 
+def authorization_of(raw: Headers) -> bytes | None:
+    """Give the `authorization` alone, by the rule of `Head`: of two, neither counts."""
+    found = [value for name, value in raw if name == b"authorization"]
+    return found[0] if len(found) == 1 else b"" if found else None
+
+
 class Head:
     """The headers of one request, sorted by what is done with them.
 

@@ -11,10 +11,10 @@ import msgspec
 
 from hevfast.cache.store import Found, Lease
 from hevfast.core.errors import GatewayError
-from hevfast.core.paths import document_of
+from hevfast.core.paths import Document
 from hevfast.edge.auth import authorize
 from hevfast.edge.body import read_plain
-from hevfast.edge.head import Head
+from hevfast.edge.head import Head, authorization_of
 from hevfast.edge.reply import relay, reply_bytes
 from hevfast.routes.lookup import Lookup
 
@@ -26,6 +26,11 @@ FETCH_IDS_MAX: Final = 10_000
 
 # Bytes of a batch fetch's body: ids of 64 bytes, and as much again for JSON.
 _FETCH_BODY_BYTES_MAX: Final = 2 * 1024 * 1024
+
+_CACHE: Final = {
+    served: (b"x-layer-cache", served.encode())
+    for served in ("hit", "miss", "partial", "miss-on-error")
+}
 
 _VECTORS: Final = frozenset({"vector", "vectors"})
 
@@ -52,23 +57,29 @@ class Documents:
         self._gateway = gateway
         self._lookup = Lookup(gateway.exchange)
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any, document: Document) -> None:
         gateway = self._gateway
-        head = Head(scope["headers"])
-        authorization = authorize(head.authorization, gateway.api_key)
-        found = document_of(scope["raw_path"])
-        assert found is not None
-        namespace, identifier = found
+        namespace, identifier = document
         if identifier is not None:
+            authorization = authorize(authorization_of(scope["headers"]), gateway.api_key)
             await self._one(scope, send, authorization, namespace, identifier)
             return
+        head = Head(scope["headers"])
+        authorization = authorize(head.authorization, gateway.api_key)
         body = await read_plain(receive, head, _FETCH_BODY_BYTES_MAX, gateway.silence)
         await self._batch(send, authorization, namespace, _batch_of(body))
 
     async def _one(
         self, scope: Any, send: Any, authorization: bytes, namespace: bytes, identifier: bytes
     ) -> None:
-        wanted = _wanted(scope["query_string"])
+        wanted = _wanted(scope["query_string"]) if scope["query_string"] else None
+        gateway = self._gateway
+        if gateway.cache is not None and self._may_hit(authorization, namespace):
+            row = gateway.cache.hit(namespace, identifier)
+            if row is not None:
+                body = _document(identifier, row, wanted)
+                await reply_bytes(send, 200, body, _headers("hit", wanted))
+                return
         reading = await self._read(authorization, namespace, [identifier])
         if reading.refused is not None:
             await relay(send, reading.refused)
@@ -105,7 +116,7 @@ class Documents:
         found = Found([None] * len(ids), [None] * len(ids), True)
         if cache is not None:
             found = await cache.read(namespace, ids)
-        if gateway.api_key is None and not gateway.verdicts.holds(authorization, namespace):
+        if not self._may_hit(authorization, namespace):
             # Nobody has asked upstream about this key: it must not see what is cached.
             found = Found([None] * len(ids), found.leases, found.broken)
         missing = [n for n, row in enumerate(found.rows) if row is None]
@@ -123,6 +134,11 @@ class Documents:
         if not found.broken and len(missing) == len(ids):
             served = "miss"
         return Reading(rows, served, None)
+
+    def _may_hit(self, authorization: bytes, namespace: bytes) -> bool:
+        """Tell whether this key may see what is cached."""
+        gateway = self._gateway
+        return gateway.api_key is not None or gateway.verdicts.holds(authorization, namespace)
 
     async def _fill(
         self,
@@ -181,7 +197,7 @@ def _document(identifier: bytes, row: bytes, wanted: frozenset[str] | None) -> b
 
 
 def _headers(served: str, wanted: frozenset[str] | None) -> tuple[tuple[bytes, bytes], ...]:
-    cache = (b"x-layer-cache", served.encode())
+    cache = _CACHE[served]
     if wanted is not None and wanted & _VECTORS:
         return cache, (b"x-layer-warning", b"vector_attribute_dropped")
     return (cache,)
