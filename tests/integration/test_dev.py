@@ -3,9 +3,11 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -39,9 +41,10 @@ class Dev:
 def running_dev() -> Iterator[Dev]:
     ports = (unused_port(), unused_port())
     words = ["dev", "--port", str(ports[0]), "--simulator-port", str(ports[1])]
+    folder = tempfile.mkdtemp()
     process = subprocess.Popen(
         [sys.executable, "-m", "hevfast", *words],
-        env=clean_environment(PYTHONUNBUFFERED="1"),
+        env=clean_environment(PYTHONUNBUFFERED="1", HEVFAST_DATA_DIR=folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -52,6 +55,7 @@ def running_dev() -> Iterator[Dev]:
         if process.poll() is None:
             process.terminate()
         process.communicate(timeout=STOP_S)
+        shutil.rmtree(folder)
 
 
 def test_printed_lines_work_when_pasted() -> None:
