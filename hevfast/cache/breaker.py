@@ -12,15 +12,16 @@ _OPEN_S: Final = 2.0
 class Breaker:
     """Closed: calls go through. Open: none does. Half open: one does, and decides."""
 
-    __slots__ = ("_failures", "_opened_at", "_probing")
+    __slots__ = ("_failures", "_opened_at", "_probed_at")
 
     def __init__(self) -> None:
         self._failures = 0
         self._opened_at: float | None = None
-        self._probing = False
+        self._probed_at: float | None = None
 
     def __repr__(self) -> str:
-        state = "closed" if self._opened_at is None else "half open" if self._probing else "open"
+        half = "open" if self._probed_at is None else "half open"
+        state = "closed" if self._opened_at is None else half
         return f"<Breaker {state}, {self._failures} failures>"
 
     @property
@@ -29,20 +30,30 @@ class Breaker:
 
     def allows(self, now_s: float) -> bool:
         """Tell whether a call may be made; when the time is up, one caller is told yes."""
+        if not self.ready(now_s):
+            return False
+        if self._opened_at is not None:
+            self._probed_at = now_s
+        return True
+
+    def ready(self, now_s: float) -> bool:
+        """Tell whether `allows` would say yes, without taking the one probe.
+
+        A probe that nobody reports on (its caller was cancelled) counts as failed after a while:
+        it would keep the store alone for ever.
+        """
         if self._opened_at is None:
             return True
-        if self._probing or now_s - self._opened_at < _OPEN_S:
-            return False
-        self._probing = True
-        return True
+        waited_since = self._opened_at if self._probed_at is None else self._probed_at
+        return now_s - waited_since >= _OPEN_S
 
     def succeeded(self) -> None:
         self._failures = 0
         self._opened_at = None
-        self._probing = False
+        self._probed_at = None
 
     def failed(self, now_s: float) -> None:
         self._failures += 1
-        if self._probing or self._failures >= _FAILURES_TO_OPEN:
+        if self._probed_at is not None or self._failures >= _FAILURES_TO_OPEN:
             self._opened_at = now_s
-        self._probing = False
+        self._probed_at = None

@@ -82,6 +82,7 @@ class LmdbStore:
         self._doubt_s = doubt_s
         self._digest_of = digest_of
         self._breaker = Breaker()
+        self._breaker_clock = time.monotonic
         self._opening = threading.Lock()
         self._writer = LmdbWriter(_WAITING_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -196,12 +197,12 @@ class LmdbStore:
             )
         except (lmdb.Error, OSError) as error:
             self._failed(error)
-            self._breaker.failed(time.monotonic())
+            self._breaker.failed(self._breaker_clock())
             return None
 
     async def read(self, namespace: bytes, ids: Sequence[bytes]) -> Found:
         nothing = Found([None] * len(ids), [None] * len(ids), True)
-        if not self._breaker.allows(time.monotonic()):
+        if not self._breaker.ready(self._breaker_clock()):
             return nothing
         place = namespace_key(namespace)
         named = [(self._digest_of(text), text) for text in ids]
@@ -212,7 +213,7 @@ class LmdbStore:
                 rows = Step(View(file, transaction), place).hits(named, fence)
         except (lmdb.Error, OSError) as error:
             self._failed(error)
-            self._breaker.failed(time.monotonic())
+            self._breaker.failed(self._breaker_clock())
             return nothing
         missing = [each for each, row in zip(named, rows, strict=True) if row is None]
         missing = [each for each in missing if fits(each[1])]
@@ -251,12 +252,12 @@ class LmdbStore:
         A deed whose deadline has passed may still be done later, so the caller must be safe
         either way.
         """
-        if not self._breaker.allows(time.monotonic()):
+        if not self._breaker.allows(self._breaker_clock()):
             return None
         try:
             result = await self._writer.submit(deed, _DEADLINE_S + rows * _DEADLINE_ROW_S)
         except (lmdb.Error, OSError, TimeoutError, StoreBusyError):
-            self._breaker.failed(time.monotonic())
+            self._breaker.failed(self._breaker_clock())
             return None
         self._breaker.succeeded()
         return result

@@ -1,5 +1,7 @@
 """The LMDB file: restarts, damage, another boot, its size bound."""
 
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from hevfast.cache.rows import Kind
 from tests.unit.cache.writes import (
     MIB,
+    NS,
     hit,
     part,
     store_in,
@@ -70,4 +73,26 @@ async def test_size_stays_under_its_bound(tmp_path: Path) -> None:
         await write(store, [part(Kind.UPSERT, rows)])
     assert await hit(store, b"r199-99") is not None
     assert (tmp_path / f"cache-{store._file.generation}.lmdb").stat().st_size <= 8 * MIB
+    await store.close()
+
+
+async def test_store_that_was_blocked_serves_again(tmp_path: Path) -> None:
+    """Another process holds the writer lock for longer than every deadline, then lets go."""
+    store = store_in(tmp_path)
+    await store.open()
+    await write(store, upsert(a={"n": 1}))
+    now_s = 0.0
+    store._breaker_clock = lambda: now_s
+    released = threading.Event()
+    blocked = store._writer.submit(lambda _: released.wait(20), 20)
+    found = await asyncio.gather(*[store.read(NS, [b"x%d" % n]) for n in range(6)])
+    assert all(each.broken for each in found)
+    released.set()
+    await blocked
+    assert (await store.read(NS, [b"a"])).broken
+    now_s = 3.0
+    assert await hit(store, b"a") == {"n": 1}
+    await write(store, upsert(a={"n": 2}))
+    assert not store._breaker.is_open
+    assert await hit(store, b"a") == {"n": 2}
     await store.close()
