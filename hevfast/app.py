@@ -9,6 +9,8 @@ from starlette.routing import Route, Router
 
 from hevfast.batch.mirror import digest_of
 from hevfast.cache.lmdb_store import LmdbStore
+from hevfast.cache.memory import MemoryStore
+from hevfast.cache.merging import merged
 from hevfast.cache.store import Store
 from hevfast.cache.verdicts import Verdicts
 from hevfast.core.clock import MS_PER_S, Clock
@@ -75,9 +77,38 @@ def compose(settings: Settings) -> Dispatch:
 
 def cache_of(settings: Settings) -> Store | None:
     """Choose the document cache."""
-    if settings.cache == "off":
+    chosen = settings.cache_in_force
+    if chosen == "off":
         return None
     doubt_s = settings.doubt_ms / MS_PER_S
     # A write waits for its connection, may take as long as an exchange may, and stays in doubt.
     lapse_s = 2 * settings.upstream_total_timeout_ms / MS_PER_S + doubt_s
+    if chosen == "memory":
+        return MemoryStore(
+            settings.cache_bytes_max,
+            lapse_s=lapse_s,
+            doubt_s=doubt_s,
+            digest_of=digest_of,
+            merge=merged,
+        )
+    if chosen == "aerospike":
+        # Imported here, because its client takes a while and most gateways have no cluster.
+        from hevfast.cache.aerospike_store import AerospikeStore
+
+        return AerospikeStore(
+            _hosts(settings.aerospike_hosts or ""),
+            settings.aerospike_namespace,
+            lapse_s=lapse_s,
+            doubt_s=doubt_s,
+            digest_of=digest_of,
+            merge=merged,
+            registry_namespace=settings.aerospike_registry_namespace,
+            set_prefix=settings.aerospike_set_prefix,
+            cluster_name=settings.aerospike_cluster_name or "",
+        )
     return LmdbStore(Path(settings.data_dir), settings.cache_bytes_max, lapse_s, doubt_s, digest_of)
+
+
+def _hosts(text: str) -> list[tuple[str, int]]:
+    pairs = [each.rsplit(":", 1) for each in text.split(",")]
+    return [(host, int(port)) for host, port in pairs]

@@ -164,17 +164,43 @@ class Settings:
         "HEVFAST_SHARD_STAMP", ("always", "never"), "Whether rows get _hevlayer_shard.",
         later=("initialised",),
     )  # fmt: skip
-    cache: str = _one_of(
-        "HEVFAST_CACHE", ("lmdb", "off"),
-        "Where documents are cached: in a file shared by the workers of this host, or nowhere.",
+    cache: str | None = _text(
+        "HEVFAST_CACHE", "choice", None, _choice(("aerospike", "lmdb", "memory", "off"), ()),
+        "Where documents are cached: in a cluster shared by many gateways, in a file shared by the "
+        "workers of this host, in the memory of the only worker, or nowhere. Unset: aerospike if "
+        "AEROSPIKE_HOSTS is set, else lmdb.", bounds="aerospike | lmdb | memory | off",
+    )  # fmt: skip
+    aerospike_hosts: str | None = _text(
+        "AEROSPIKE_HOSTS", "hosts", None,
+        _pattern(r"[^\s,:]+:[0-9]{1,5}(,[^\s,:]+:[0-9]{1,5})*", "a list of host:port"),
+        "Nodes of the Aerospike cluster, separated by commas.", bounds="host:port,...",
+    )  # fmt: skip
+    aerospike_namespace: str = _text(
+        "AEROSPIKE_NAMESPACE", "text", "hevlayer", _pattern(r"[A-Za-z0-9_\-]{1,31}", "a namespace"),
+        "Its namespace for documents.",
+    )  # fmt: skip
+    aerospike_registry_namespace: str | None = _text(
+        "HEVFAST_AEROSPIKE_REGISTRY_NAMESPACE", "text", None,
+        _pattern(r"[A-Za-z0-9_\-]{1,31}", "a namespace"),
+        "Its namespace for fences, whose records never expire: one of its own goes on when the "
+        "documents' is full. Unset: that of the documents.",
+    )  # fmt: skip
+    aerospike_set_prefix: str = _text(
+        "AEROSPIKE_SET_PREFIX", "text", "tpuf_", _pattern(r"[A-Za-z0-9_\-]{0,32}", "a prefix"),
+        "Prefix of the sets; gateways that share a cache share it.",
+    )  # fmt: skip
+    aerospike_cluster_name: str | None = _text(
+        "AEROSPIKE_CLUSTER_NAME", "text", None, _pattern(r"[\x21-\x7e]{1,64}", "a name"),
+        "Name the cluster must have.",
     )  # fmt: skip
     data_dir: str = _text(
         "HEVFAST_DATA_DIR", "path", ".hevfast", _pattern(r"[^\x00]+", "a path"),
-        "Folder of the cache's file.",
+        "Folder of the cache's file (lmdb).",
     )  # fmt: skip
     cache_bytes_max: int = _number(
         "HEVFAST_CACHE_BYTES_MAX", 1_073_741_824, 8_388_608, 1_099_511_627_776, "bytes",
-        "Size of the cache's file; documents are evicted from three fifths of it on.",
+        "Size of the cache (lmdb, memory); of the file, documents are evicted from three fifths of "
+        "it on.",
     )  # fmt: skip
     doubt_ms: int = _number(
         "HEVFAST_DOUBT_MS", 60_000, 10, _HOUR_MS, "ms",
@@ -204,6 +230,13 @@ class Settings:
     )  # fmt: skip
 
     @property
+    def cache_in_force(self) -> str:
+        """Give the document cache that is used."""
+        if self.cache is not None:
+            return self.cache
+        return "lmdb" if self.aerospike_hosts is None else "aerospike"
+
+    @property
     def upstream_url(self) -> str:
         """Give the base URL in force, without a trailing slash."""
         if self.tpuf_url is not None:
@@ -222,14 +255,11 @@ _SWITCHES = re.compile(r"HEVFAST_(TEST_.*|DEBUG|TRACE|SANITIZE)")
 
 # Known names whose function this version does not have, with the value that means "off".
 _UNSUPPORTED: dict[str, str | None] = {
-    "AEROSPIKE_CLUSTER_NAME": None,
-    "AEROSPIKE_HOSTS": None,
-    "AEROSPIKE_NAMESPACE": None,
-    "AEROSPIKE_SET_PREFIX": None,
     "CONSISTENCY_POLL_INTERVAL_MS": None,
     "CONSISTENCY_SAFETY_MARGIN_MS": None,
     "CONSISTENCY_STABLE_POLL_INTERVAL_MS": None,
     "HEVFAST_API_KEYS": None,
+    "HEVFAST_CACHE_UNREACHABLE": "open",
     "HEVFAST_COALESCE": "off",
     # These hold rules about who may call; ignoring them would open the door.
     "LAYER_STORES_JSON": None,
@@ -255,9 +285,21 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         except ValueError as error:
             shown = STARS if row.secret else repr(text)
             faults.append(f"{row.variable}={shown} {error}")
+    if not faults:
+        faults = _contradictions(Settings(**values))
     if faults:
         raise SettingsError(faults)
     return Settings(**values)
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """Name settings that make sense one by one and not together."""
+    faults = []
+    if settings.cache_in_force == "aerospike" and settings.aerospike_hosts is None:
+        faults.append("HEVFAST_CACHE=aerospike needs AEROSPIKE_HOSTS")
+    if settings.cache_in_force == "memory" and settings.workers > 1:
+        faults.append("HEVFAST_CACHE=memory works with HEVFAST_WORKERS=1 only; use lmdb")
+    return faults
 
 
 def child_environment(**changed: str) -> dict[str, str]:

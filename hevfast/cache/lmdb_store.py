@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import lmdb
-import msgspec
 
 from hevfast.cache import transactional as rules
 from hevfast.cache.breaker import Breaker
@@ -24,13 +23,11 @@ from hevfast.cache.fence_page import FencePage
 from hevfast.cache.lmdb_file import DAMAGE, LmdbFile, View, open_file, set_aside
 from hevfast.cache.lmdb_step import Step, fits, held_of, hit, namespace_key, tokens_begun
 from hevfast.cache.lmdb_writer import LmdbWriter, StoreBusyError
+from hevfast.cache.merging import merged
 from hevfast.cache.rows import Kind, Outcome
 from hevfast.cache.store import Found, Lease, Part, Ticket, Touched
 from hevfast.cache.transactional import Page
 from hevfast.core.clock import NS_PER_MS
-
-_decode_row = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_encode_row = msgspec.json.Encoder().encode
 
 LOGGER = logging.getLogger("hevfast.cache")
 
@@ -336,9 +333,3 @@ def _mirrored(step: Step, token: bytes, part: Part, ticket: Ticket) -> bool:
     each = [rules.Row(kind, int.from_bytes(digest, "big"), text, row) for digest, text, row in rows]
     merge = merged if ticket.may_merge else None
     return rules.mirror(step, token, each, ticket.fence, merge)
-
-
-def merged(base: bytes, patch: bytes) -> bytes:
-    """Merge a patch onto a row: its members replace the row's, a null clears one."""
-    members = _decode_row(base) | _decode_row(patch)
-    return _encode_row({name: raw for name, raw in members.items() if bytes(raw) != b"null"})

@@ -1,8 +1,6 @@
 """What a write does to rows, and what became of it: the words every form of the cache shares."""
 
-from collections.abc import Callable
 from enum import Enum, IntEnum
-from typing import TypeAlias
 
 
 class Kind(IntEnum):
@@ -24,9 +22,3 @@ class Outcome(Enum):
     REJECTED = "rejected"
     # The connection was lost: upstream may still apply it, until the doubt has lapsed.
     UNKNOWN = "unknown"
-
-
-# Gives the value to store for a row: `render(row, None)` for an upsert, `render(row, base)` for a
-# patch merged onto the cached `base`. None means that the row cannot be cached (too large, not
-# mergeable). Called only for the rows that are really stored.
-Render: TypeAlias = Callable[[int, bytes | None], bytes | None]

@@ -118,8 +118,6 @@ def test_a_bad_secret_is_not_repeated(key: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("AEROSPIKE_HOSTS", "a:3000"),
-        ("AEROSPIKE_NAMESPACE", "x"),
         ("HEVFAST_API_KEYS", "/x"),
         ("HEVFAST_COALESCE", "on"),
         ("CONSISTENCY_POLL_INTERVAL_MS", "1000"),

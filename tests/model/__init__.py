@@ -1,0 +1,1 @@
+"""Exhaustive search for interleavings that break the promises of the document cache."""
