@@ -51,6 +51,10 @@ _LEASE_MS: Final = 5000
 # Seconds after which a file that was opened counts as sound.
 _SERVED_S: Final = 5.0
 
+# Writes in doubt that each wait for their end. An upstream that sheds load answers thousands a
+# second with 503; one more than this voids the store instead.
+_DOUBTS_MAX: Final = 10_000
+
 # Share of the size bound over which documents are evicted, and how many in one transaction. The
 # rest is for pages that are rewritten and not yet free again, and for a transaction's own.
 _FULL: Final = 0.6
@@ -84,6 +88,7 @@ class LmdbStore:
         self._writer = LmdbWriter(_WAITING_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
         self._hand = b""
+        self._doubts = 0
         self._marks = itertools.count()
 
     def __repr__(self) -> str:
@@ -137,7 +142,16 @@ class LmdbStore:
             # The older row may be what upstream has no more. A fetch may fill it again, and that is
             # what the token is kept for.
             await self._do(lambda view: rules.invalidate(Step(view, namespace), None, held))
-            self._run(self._end_in_doubt(ticket))
+            if self._doubts < _DOUBTS_MAX:
+                self._doubts += 1
+                self._run(self._end_in_doubt(ticket))
+            else:
+                # From here on it is as one that could not be announced and has died: the page
+                # matures, and all is voided once, when it must have ended.
+                self._page.change(lambda page: rules.unannounced(page, monotonic_ms()))
+                if ticket.token is not None:
+                    token = ticket.token
+                    await self._do(lambda view: Step(view, namespace).drop(token))
         elif ticket.token is None or ticket.touched.digests is None:
             await self._invalidate(ticket)
         else:
@@ -179,7 +193,10 @@ class LmdbStore:
 
     async def _end_in_doubt(self, ticket: Ticket) -> None:
         """Keep the token until upstream cannot apply the write any more, then invalidate."""
-        await asyncio.sleep(self._doubt_s)
+        try:
+            await asyncio.sleep(self._doubt_s)
+        finally:
+            self._doubts -= 1
         await self._invalidate(ticket)
 
     # Fetches

@@ -184,6 +184,19 @@ async def test_unknown_outcome_keeps_others_from_caching_and_then_invalidates(
         await store.close()
 
 
+async def test_writes_in_doubt_are_bounded(
+    store: LmdbStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One more voids what is cached instead, and keeps patches from merging until it matures."""
+    monkeypatch.setattr("hevfast.cache.lmdb_store._DOUBTS_MAX", 1)
+    await write(store, upsert(b={"n": 1}))
+    await store.end(await begin(store, b"a"), Outcome.UNKNOWN, upsert(a={"n": 1}))
+    assert await hit(store, b"b") == {"n": 1}
+    await store.end(await begin(store, b"c"), Outcome.UNKNOWN, upsert(c={"n": 1}))
+    assert await hit(store, b"b") is None
+    assert not (await begin(store, b"b")).may_merge
+
+
 async def test_write_whose_token_was_swept_invalidates(store: LmdbStore) -> None:
     ticket = await begin(store, b"a")
     store._lapse_ms = -1
