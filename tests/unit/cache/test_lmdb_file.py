@@ -1,18 +1,20 @@
 """The LMDB file: restarts, damage, another boot, its size bound."""
 
 import asyncio
+import resource
 import threading
 from pathlib import Path
 
 import pytest
 
-from hevfast.cache.rows import Kind
+from hevfast.cache.rows import Kind, Outcome
 from tests.unit.cache.writes import (
     MIB,
     NS,
     hit,
     part,
     store_in,
+    touched,
     upsert,
     write,
 )
@@ -95,4 +97,29 @@ async def test_store_that_was_blocked_serves_again(tmp_path: Path) -> None:
     await write(store, upsert(a={"n": 2}))
     assert not store._breaker.is_open
     assert await hit(store, b"a") == {"n": 2}
+    await store.close()
+
+
+async def test_full_disk_serves_nothing_stale_and_the_store_comes_back(tmp_path: Path) -> None:
+    """The limit on file sizes stands for the disk: LMDB gets an error from its writes alike."""
+    store = store_in(tmp_path)
+    await store.open()
+    store._breaker_clock = lambda: now_s
+    now_s = 0.0
+    await write(store, upsert(a={"n": 1}))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = store._file.path.stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        for number in range(20):
+            rows = {b"r%d-%d" % (number, n): b"x" * 1000 for n in range(100)}
+            ticket = await store.begin(touched(b"a", *rows))
+            await store.end(ticket, Outcome.APPLIED, [part(Kind.UPSERT, {b"a": b"{}"} | rows)])
+        found = await store.read(NS, [b"a"])
+        assert found.rows == [None]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    now_s = 3.0
+    await write(store, upsert(a={"n": 3}))
+    assert await hit(store, b"a") == {"n": 3}
     await store.close()
