@@ -154,6 +154,10 @@ class LmdbStore:
                     await self._do(lambda view: Step(view, namespace).drop(token))
         elif ticket.token is None or ticket.touched.digests is None:
             await self._invalidate(ticket)
+        elif not ticket.touched.digests:
+            # A write without rows, of a schema say: no part would take the token along.
+            token = ticket.token
+            await self._do(lambda view: Step(view, namespace).drop(token))
         else:
             await self._keep(ticket, ticket.token, parts)
 

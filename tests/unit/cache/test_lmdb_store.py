@@ -9,7 +9,7 @@ import pytest
 from hevfast.batch.mirror import digest_of
 from hevfast.cache import transactional as rules
 from hevfast.cache.lmdb_file import View
-from hevfast.cache.lmdb_step import Step, namespace_key
+from hevfast.cache.lmdb_step import Step, namespace_key, tokens_begun
 from hevfast.cache.lmdb_store import LmdbStore
 from hevfast.cache.rows import Kind, Outcome
 from hevfast.cache.store import Part, Ticket
@@ -182,6 +182,16 @@ async def test_unknown_outcome_keeps_others_from_caching_and_then_invalidates(
         assert await hit(store, b"a") is None
     finally:
         await store.close()
+
+
+async def test_no_write_leaves_its_token_behind(store: LmdbStore) -> None:
+    for outcome in (Outcome.APPLIED, Outcome.REJECTED):
+        for ids in ((), (b"a",), tuple(b"r%d" % n for n in range(40))):
+            rows: dict[bytes, bytes | None] = dict.fromkeys(ids, b"{}")
+            parts = [part(Kind.UPSERT, rows)] if rows else []
+            await store.end(await begin(store, *ids), outcome, parts)
+        await store.end(await store.begin(EVERYTHING), outcome, [])
+    assert await store._do(tokens_begun) == {}
 
 
 async def test_writes_in_doubt_are_bounded(
