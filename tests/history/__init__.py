@@ -1,0 +1,1 @@
+"""A history checker: the running gateway, under load and faults, against what upstream held."""
