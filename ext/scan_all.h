@@ -87,6 +87,15 @@ static int scan_body(const uint8_t *body, size_t size, const scan_options *optio
     return (int)plan->fault.kind;
 }
 
+/* Sets up a walk over a body that was scanned already; `ignored` takes faults, of which there are none that matter. */
+static void mirror_walk(walk *w, const splice_state *s, const scan_section *section, scan_plan *ignored) {
+    w->body = s->body;
+    w->end = s->body + s->size;
+    w->plan = ignored;
+    w->op = section->op;
+    w->row = -1;
+}
+
 /* Mirrors the next row of a section: of a rows form by its index, of a columns form by the cursors. Returns 0 if it
  * cannot be mirrored. */
 static int mirror_next(const splice_state *s, const scan_section *section, uint32_t index, mirror_cursors *cursors,
@@ -94,11 +103,7 @@ static int mirror_next(const splice_state *s, const scan_section *section, uint3
     scan_plan ignored;
     walk w;
     int good;
-    w.body = s->body;
-    w.end = s->body + s->size;
-    w.plan = &ignored;
-    w.op = section->op;
-    w.row = -1;
+    mirror_walk(&w, s, section, &ignored);
     row->size = 0;
 #ifdef SCAN_HAS_AVX2
     if (scan_has_avx2())
@@ -116,11 +121,7 @@ static int mirror_next(const splice_state *s, const scan_section *section, uint3
 static int mirror_open(const splice_state *s, const scan_section *section, mirror_cursors *cursors) {
     scan_plan ignored;
     walk w;
-    w.body = s->body;
-    w.end = s->body + s->size;
-    w.plan = &ignored;
-    w.op = section->op;
-    w.row = -1;
+    mirror_walk(&w, s, section, &ignored);
     cursors->count = 0;
 #ifdef SCAN_HAS_AVX2
     if (scan_has_avx2()) return avx2_walk_mirror_columns_open(&w, section, cursors);
