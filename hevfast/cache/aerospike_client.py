@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
@@ -259,13 +259,3 @@ def _config(hosts: Sequence[tuple[str, int]], cluster_name: str) -> dict[str, An
     if cluster_name:
         config["cluster_name"] = cluster_name
     return config
-
-
-def run_kept(
-    tasks: "set[asyncio.Task[None]]", work: Coroutine[Any, Any, None]
-) -> "asyncio.Task[None]":
-    """Start a task that is kept until it is done."""
-    task = asyncio.create_task(work)
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)
-    return task
