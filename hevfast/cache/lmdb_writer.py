@@ -20,6 +20,8 @@ T = TypeVar("T")
 # transaction if that one had to be given up.
 Deed = Callable[[View], Any]
 
+Asked = tuple[Deed, asyncio.Future[Any]]
+
 # Deeds in one transaction. More would keep the host's one writer lock from other workers.
 _TOGETHER_MAX: Final = 256
 
@@ -36,15 +38,18 @@ class LmdbWriter:
 
     def __init__(self, waiting_max: int) -> None:
         self._waiting_max = waiting_max
-        # None: nothing to do but to stop.
-        self._waiting: SimpleQueue[tuple[Deed, asyncio.Future[Any]] | None] = SimpleQueue()
+        # What each turn of the loop has gathered. None: nothing to do but to stop.
+        self._waiting: SimpleQueue[list[Asked] | None] = SimpleQueue()
+        self._gathered: list[Asked] = []
+        # Deeds whose results have not come back, late ones included.
+        self._unfinished = 0
         self._deadlines: dict[asyncio.Future[Any], float] = {}
         self._watching = False
         self._stopping = False
         self._thread: threading.Thread | None = None
 
     def __repr__(self) -> str:
-        return f"<LmdbWriter {self._waiting.qsize()} waiting>"
+        return f"<LmdbWriter {self._unfinished} waiting>"
 
     def start(
         self,
@@ -67,6 +72,7 @@ class LmdbWriter:
     async def stop(self) -> None:
         """Do what is waiting, then end the thread."""
         self._stopping = True
+        self._hand_over()
         self._waiting.put(None)
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
@@ -78,15 +84,28 @@ class LmdbWriter:
 
         Raises: StoreBusyError if too many wait.
         """
-        if self._stopping or self._waiting.qsize() >= self._waiting_max:
+        if self._stopping or self._unfinished >= self._waiting_max:
             raise StoreBusyError
         future: asyncio.Future[T] = self._loop.create_future()
         self._deadlines[future] = self._loop.time() + deadline_s
         if not self._watching:
             self._watching = True
             self._loop.call_later(_LOOK_S, self._look)
-        self._waiting.put((deed, future))
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append((deed, future))
+        self._unfinished += 1
         return future
+
+    def _hand_over(self) -> None:
+        """Hand over what one turn of the loop has gathered.
+
+        On idle processors the thread would wake for the first deed at once, and the two would
+        then take the interpreter's lock from each other for every one of the rest.
+        """
+        if self._gathered:
+            self._waiting.put(self._gathered)
+            self._gathered = []
 
     def _look(self) -> None:
         """Fail what is late. One timer serves all: one for each deed would cost more than many."""
@@ -102,13 +121,17 @@ class LmdbWriter:
     def _run(self) -> None:
         stopping = False
         while not stopping:
-            together = [self._waiting.get()]
-            while self._waiting.qsize() and len(together) < _TOGETHER_MAX:
-                together.append(self._waiting.get())
-            asked = [each for each in together if each is not None]
+            together: list[Asked] = []
+            turn = self._waiting.get()
+            while turn is not None:
+                together += turn
+                if len(together) >= _TOGETHER_MAX or not self._waiting.qsize():
+                    break
+                turn = self._waiting.get()
             # What came before the stop is done.
-            stopping = len(asked) < len(together)
-            if asked:
+            stopping = turn is None
+            for start in range(0, len(together), _TOGETHER_MAX):
+                asked = together[start : start + _TOGETHER_MAX]
                 self._tell(asked, self._commit([deed for deed, _ in asked]))
 
     def _commit(self, deeds: list[Deed]) -> list[Any]:
@@ -137,6 +160,7 @@ class LmdbWriter:
             return
 
     def _resolve(self, pairs: list[tuple["asyncio.Future[Any]", Any]]) -> None:
+        self._unfinished -= len(pairs)
         for future, result in pairs:
             self._deadlines.pop(future, None)
             if future.done():
