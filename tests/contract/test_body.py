@@ -105,8 +105,9 @@ def test_silent_client_gets_408(
         reply = connection.receive()
         assert reply.status == 408
         assert reply.json["error"] == "request_timeout"
-        assert connection.ended()
     assert upstream.requests == []
+    # The server may keep the connection a while for the rest of the body, but nothing else waits.
+    assert gateway.ask("POST", path, b'{"deletes":[1]}').status == 200
 
 
 @BOTH
