@@ -1,20 +1,27 @@
 """Stores on a cluster under test, and short forms for what gateways do with them."""
 
 import asyncio
-import json
 import os
 import time
 import uuid
 from array import array
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from hevfast.batch.mirror import digest_of
 from hevfast.cache.aerospike_store import AerospikeStore
 from hevfast.cache.merging import merged
-from hevfast.cache.rows import Kind, Outcome
-from hevfast.cache.store import Part, Ticket, Touched
+from hevfast.cache.rows import Outcome
+from hevfast.cache.store import Touched
 from tests.fakes.aerospike import FakeAerospike
+from tests.unit.cache.writes import begin as begin
+from tests.unit.cache.writes import encoded as encoded
+from tests.unit.cache.writes import fetch as fetch
+from tests.unit.cache.writes import hit as hit
+from tests.unit.cache.writes import part as part
+from tests.unit.cache.writes import patch as patch
+from tests.unit.cache.writes import upsert as upsert
+from tests.unit.cache.writes import write as write
 
 REAL = os.environ.get("HEVFAST_TEST_AEROSPIKE", "")
 
@@ -71,50 +78,6 @@ async def opened(
 def touched(*ids: bytes) -> Touched:
     digests = {int.from_bytes(digest_of(text), "big") for text in ids}
     return Touched(NS, array("I", sorted(digests)).tobytes())
-
-
-def upsert(**rows: object) -> list[Part]:
-    return [part(Kind.UPSERT, {text.encode(): encoded(row) for text, row in rows.items()})]
-
-
-def patch(**rows: object) -> list[Part]:
-    return [part(Kind.PATCH, {text.encode(): encoded(row) for text, row in rows.items()})]
-
-
-def part(kind: Kind, rows: Mapping[bytes, bytes | None]) -> Part:
-    return kind, [(digest_of(text), text, row) for text, row in rows.items()]
-
-
-def encoded(row: object) -> bytes:
-    return json.dumps(row).encode()
-
-
-async def begin(store: AerospikeStore, *ids: bytes) -> Ticket:
-    ticket = await store.begin(touched(*ids))
-    assert ticket.token is not None
-    return ticket
-
-
-async def write(store: AerospikeStore, parts: Iterable[Part]) -> None:
-    parts = list(parts)
-    ids = [text for _, rows in parts for _, text, _ in rows]
-    await store.end(await begin(store, *ids), Outcome.APPLIED, parts)
-
-
-async def hit(store: AerospikeStore, text: bytes) -> object:
-    """Give the cached row, or None."""
-    found = await store.read(NS, [text])
-    assert not found.broken
-    row = found.rows[0]
-    return None if row is None else json.loads(row)
-
-
-async def fetch(store: AerospikeStore, text: bytes, upstream: object) -> None:
-    """Miss, and fill with what upstream gave."""
-    found = await store.read(NS, [text])
-    lease = found.leases[0]
-    assert lease is not None
-    await store.fill(lease, encoded(upstream))
 
 
 async def tend_late(store: AerospikeStore) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from hevfast.batch.mirror import digest_of
 from hevfast.cache.lmdb_store import LmdbStore
 from hevfast.cache.rows import Kind, Outcome
-from hevfast.cache.store import Part, Ticket, Touched
+from hevfast.cache.store import Part, Store, Ticket, Touched
 
 NS = b"books"
 MIB = 1024 * 1024
@@ -42,19 +42,19 @@ def encoded(row: object) -> bytes:
     return json.dumps(row).encode()
 
 
-async def begin(store: LmdbStore, *ids: bytes) -> Ticket:
+async def begin(store: Store, *ids: bytes) -> Ticket:
     ticket = await store.begin(touched(*ids))
     assert ticket.token is not None
     return ticket
 
 
-async def write(store: LmdbStore, parts: Iterable[Part]) -> None:
+async def write(store: Store, parts: Iterable[Part]) -> None:
     parts = list(parts)
     ids = [text for _, rows in parts for _, text, _ in rows]
     await store.end(await begin(store, *ids), Outcome.APPLIED, parts)
 
 
-async def hit(store: LmdbStore, text: bytes) -> object:
+async def hit(store: Store, text: bytes) -> object:
     """Give the cached row, or None."""
     found = await store.read(NS, [text])
     assert not found.broken
@@ -62,7 +62,7 @@ async def hit(store: LmdbStore, text: bytes) -> object:
     return None if row is None else json.loads(row)
 
 
-async def fetch(store: LmdbStore, text: bytes, upstream: object) -> None:
+async def fetch(store: Store, text: bytes, upstream: object) -> None:
     """Miss, and fill with what upstream gave."""
     found = await store.read(NS, [text])
     lease = found.leases[0]
