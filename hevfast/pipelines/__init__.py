@@ -1,0 +1,1 @@
+"""Two-stage pipelines: some workers stage documents, others claim, embed and write them."""
