@@ -1,6 +1,7 @@
-"""The commands: serve, dev, simulate, check, settings."""
+"""The commands: serve, dev, simulate, check, settings, load."""
 
 import asyncio
+import contextlib
 import logging
 import resource
 import signal
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -89,7 +91,8 @@ def serve() -> None:
         log_dictconfig=_log_config(),
     )
     server.on_startup(lambda: LOGGER.info("%s", _start_line(settings)))
-    server.serve()
+    with _metrics_folder():
+        server.serve()
     LOGGER.info("hevfast stopped")
 
 
@@ -142,6 +145,24 @@ def simulate(words: tuple[str, ...]) -> None:
             "pip install 'hevfast[simulator]'"
         ) from error
     simulator.main(args=list(words), prog_name="hevfast simulate")
+
+
+@main.command(
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True},
+    short_help="Measure a server under a known load.",
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def load(words: tuple[str, ...]) -> None:
+    # An island as the simulator is: it parses its own options, and its libraries are optional.
+    try:
+        from hevfast.load.command import load as tool
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"The load tool needs the module '{error.name}'. Install it with: "
+            "pip install 'hevfast[load]'"
+        ) from error
+    tool.main(args=list(words), prog_name="hevfast load")
 
 
 @main.command()
@@ -212,6 +233,25 @@ def _raise_open_files() -> None:
     if soft != resource.RLIM_INFINITY and soft < OPEN_FILES:
         most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+
+
+@contextlib.contextmanager
+def _metrics_folder() -> Iterator[None]:
+    """Make the folder in which the workers keep their counts, and remove it at the end."""
+    from hevfast.observe.folder import make_folder, remove_folder
+
+    try:
+        folder = make_folder()
+    except OSError as error:
+        LOGGER.warning("each worker has metrics of its own: %s", error)
+        settings_table.hand_down_metrics_folder("")
+        yield
+        return
+    settings_table.hand_down_metrics_folder(str(folder))
+    try:
+        yield
+    finally:
+        remove_folder(folder)
 
 
 def _start_line(settings: Settings) -> str:

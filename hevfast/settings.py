@@ -193,14 +193,25 @@ class Settings:
         "AEROSPIKE_CLUSTER_NAME", "text", None, _pattern(r"[\x21-\x7e]{1,64}", "a name"),
         "Name the cluster must have.",
     )  # fmt: skip
+    cache_unreachable: str = _one_of(
+        "HEVFAST_CACHE_UNREACHABLE", ("open", "refuse"),
+        "Writes while the Aerospike cluster cannot be reached: open lets them go on, and other "
+        "gateways may serve older rows until it is back; refuse answers 503 and sends nothing. "
+        "The other caches never refuse: what they could not be told, they void.",
+    )  # fmt: skip
     data_dir: str = _text(
         "HEVFAST_DATA_DIR", "path", ".hevfast", _pattern(r"[^\x00]+", "a path"),
-        "Folder of the cache's file (lmdb).",
+        "Folder of the embedded stores' files: the cache (lmdb) and the pipelines.",
     )  # fmt: skip
     cache_bytes_max: int = _number(
         "HEVFAST_CACHE_BYTES_MAX", 1_073_741_824, 8_388_608, 1_099_511_627_776, "bytes",
         "Size of the cache (lmdb, memory); of the file, documents are evicted from three fifths of "
         "it on.",
+    )  # fmt: skip
+    pipelines_bytes_max: int = _number(
+        "HEVFAST_PIPELINES_BYTES_MAX", 17_179_869_184, 8_388_608, 17_592_186_044_416, "bytes",
+        "Size of the embedded pipelines' file, which takes only what is used of it. From seven "
+        "eighths on nothing is staged until documents are indexed.",
     )  # fmt: skip
     doubt_ms: int = _number(
         "HEVFAST_DOUBT_MS", 60_000, 10, _HOUR_MS, "ms",
@@ -221,6 +232,11 @@ class Settings:
     upstream_connections_max: int = _number(
         "HEVFAST_UPSTREAM_CONNECTIONS_MAX", 512, 1, 65535, "connections",
         "Connections to Turbopuffer, per worker.",
+    )  # fmt: skip
+    upstream_client: str = _one_of(
+        "HEVFAST_UPSTREAM_CLIENT", ("direct", "session"),
+        "How Turbopuffer is talked to: the gateway's own reader, or aiohttp's, slower, to fall "
+        "back on.",
     )  # fmt: skip
     drain_marker_path: str = _text(
         "LAYER_DRAIN_MARKER_PATH", "path",
@@ -259,7 +275,6 @@ _UNSUPPORTED: dict[str, str | None] = {
     "CONSISTENCY_SAFETY_MARGIN_MS": None,
     "CONSISTENCY_STABLE_POLL_INTERVAL_MS": None,
     "HEVFAST_API_KEYS": None,
-    "HEVFAST_CACHE_UNREACHABLE": "open",
     "HEVFAST_COALESCE": "off",
     # These hold rules about who may call; ignoring them would open the door.
     "LAYER_STORES_JSON": None,
@@ -300,6 +315,20 @@ def _contradictions(settings: Settings) -> list[str]:
     if settings.cache_in_force == "memory" and settings.workers > 1:
         faults.append("HEVFAST_CACHE=memory works with HEVFAST_WORKERS=1 only; use lmdb")
     return faults
+
+
+# Set by `serve` for its workers, and by nobody else.
+_METRICS_FOLDER = "_HEVFAST_METRICS_FOLDER"
+
+
+def hand_down_metrics_folder(folder: str) -> None:
+    """Tell the workers that this process will start where they keep their counts; "": nowhere."""
+    os.environ[_METRICS_FOLDER] = folder
+
+
+def metrics_folder() -> str:
+    """Give the folder that was handed down, or ""."""
+    return os.environ.get(_METRICS_FOLDER, "")
 
 
 def child_environment(**changed: str) -> dict[str, str]:

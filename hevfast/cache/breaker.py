@@ -1,5 +1,6 @@
 """When a store that fails is left alone, and when it is tried again: pure rules, told the time."""
 
+from collections.abc import Callable
 from typing import Final
 
 # Failures in a row that open the breaker. One may be a single oversized record or a full queue.
@@ -10,11 +11,15 @@ _OPEN_S: Final = 2.0
 
 
 class Breaker:
-    """Closed: calls go through. Open: none does. Half open: one does, and decides."""
+    """Closed: calls go through. Open: none does. Half open: one does, and decides.
 
-    __slots__ = ("_failures", "_opened_at", "_probed_at")
+    `opened` is called when it opens, not when a call that was let through fails again.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_failures", "_opened", "_opened_at", "_probed_at")
+
+    def __init__(self, opened: Callable[[], None] = lambda: None) -> None:
+        self._opened = opened
         self._failures = 0
         self._opened_at: float | None = None
         self._probed_at: float | None = None
@@ -55,5 +60,7 @@ class Breaker:
     def failed(self, now_s: float) -> None:
         self._failures += 1
         if self._probed_at is not None or self._failures >= _FAILURES_TO_OPEN:
-            self._opened_at = now_s
+            was_open, self._opened_at = self.is_open, now_s
+            if not was_open:
+                self._opened()
         self._probed_at = None

@@ -23,7 +23,9 @@ def gateway_settings(marker: Path) -> dict[str, str]:
 def test_healthy_and_ready(gateway: RunningGateway, upstream: Upstream, path: str) -> None:
     reply = gateway.ask("GET", path, headers=[])
     assert reply.status == 200
-    assert reply.json == {"status": "ok", "version": __version__}
+    cache = {"cache": {"store": "lmdb", "state": "ok", "breaker": "closed"}}
+    told = {"status": "ok", "version": __version__}
+    assert reply.json == (told | cache if path == "/health" else told)
     assert reply.value(b"server") == b"hevfast"
     assert upstream.requests == []
 
@@ -35,7 +37,7 @@ def test_head_has_the_length_and_no_body(gateway: RunningGateway, path: str) -> 
     assert (reply.status, reply.value(b"content-length")) == (200, size)
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready"])
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_other_methods_are_405(gateway: RunningGateway, path: str, method: str) -> None:
     reply = gateway.ask(method, path, b"{}", [])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hevfast import settings
 from hevfast.core.errors import MEANINGS
+from hevfast.observe import catalogue
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -13,6 +14,12 @@ README = (ROOT / "README.md").read_text()
 def test_settings_table_is_the_programs() -> None:
     begun = README.index("--markdown` -->\n") + len("--markdown` -->\n")
     assert README[begun : README.index("<!-- settings: end -->")] == settings.markdown() + "\n"
+
+
+def test_metrics_table_is_the_programs() -> None:
+    begun = README.index("<!-- metrics: generated from hevfast/observe/catalogue.py -->\n")
+    table = README[README.index("\n", begun) + 1 : README.index("<!-- metrics: end -->")]
+    assert table == catalogue.markdown() + "\n"
 
 
 def test_failure_table_has_every_code_with_its_status() -> None:
