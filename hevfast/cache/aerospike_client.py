@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
@@ -77,6 +78,10 @@ _BUSY_PAUSES_S: Final = (0.001, 0.002, 0.004, 0.008, 0.016)
 
 class StoreLostError(Exception):
     """The call failed: it may have been done, or be done later, or never."""
+
+
+class StoreLateError(StoreLostError):
+    """There was no answer in time."""
 
 
 class StoreAwayError(StoreLostError):
@@ -155,17 +160,25 @@ class AerospikeCluster:
 
         Raises: StoreLostError, StoreFullError.
         """
+        future = self.ask(job)
+        try:
+            async with asyncio.timeout_at(deadline_s):
+                return await future
+        except TimeoutError as error:
+            raise StoreLateError("no answer in time") from error
+
+    def ask(self, job: Job[T]) -> "asyncio.Future[T]":
+        """Give a job to a thread; whoever asks bounds the wait.
+
+        Raises: StoreAwayError. The future: StoreLostError, StoreFullError.
+        """
         if self._client is None:
             raise StoreAwayError("there is no connection")
         if self._asked.qsize() >= _CALLS_MAX:
             raise StoreAwayError("too many calls wait")
         future: asyncio.Future[T] = self._loop.create_future()
         self._asked.put((job, future))
-        try:
-            async with asyncio.timeout_at(deadline_s):
-                return await future
-        except TimeoutError as error:
-            raise StoreLostError("no answer in time") from error
+        return future
 
     def _work(self, client: aerospike.Client) -> None:
         while (asked := self._asked.get()) is not None:
@@ -203,14 +216,20 @@ def _done(job: Job[T], client: aerospike.Client) -> T:
         raise StoreLostError(str(error)) from error
 
 
-def do_batch(client: aerospike.Client, records: Sequence[BatchRecord]) -> None:
+def do_batch(
+    client: aerospike.Client, records: Sequence[BatchRecord], *, small: bool = False
+) -> None:
     """Do a batch; only afterwards do the results of its records mean anything.
+
+    `small`: its records have few bytes, so it takes no longer than a call of one.
 
     Raises: StoreLostError if the batch failed as a whole.
     """
-    batch = BatchRecords(list(records))
-    policy = timeouts(_BULK_MS if len(batch.batch_records) >= _BULK_RECORDS else _BATCH_MS)
-    client.batch_write(batch, policy)
+    total_ms = _CALL_MS if small else _BATCH_MS
+    if len(records) >= _BULK_RECORDS:
+        total_ms = _BULK_MS
+    batch = BatchRecords(records if isinstance(records, list) else list(records))
+    client.batch_write(batch, timeouts(total_ms))
     if batch.result not in (DONE, SOME_FAILED):
         raise StoreLostError(f"a batch ended with {batch.result}")
 
@@ -225,7 +244,9 @@ def patiently(call: Callable[[], T]) -> T:
     return call()
 
 
+@lru_cache
 def timeouts(total_ms: int) -> Policy:
+    """Give a policy that nobody may change."""
     # No delay: a connection whose call is late is closed at once. The server drops a request that
     # it has not read by then; otherwise it would do it seconds later. No retries: an operation on
     # a registry must not be done twice.

@@ -5,7 +5,7 @@ neither is served for the other. So whoever knows digests only can remove record
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import aerospike
 from aerospike import exception
@@ -26,6 +26,7 @@ from hevfast.cache.aerospike_client import (
     StoreLostError,
     do_batch,
 )
+from hevfast.cache.aerospike_group import CALL_BYTES_MAX, CALL_RECORDS_MAX
 from hevfast.cache.aerospike_registry import TOKEN_BYTES, Layout, Place, Span
 from hevfast.cache.keys import BUCKETS, Keys
 from hevfast.cache.operations import Deed, Mirror
@@ -36,24 +37,22 @@ from hevfast.cache.registry import Fence
 MirroredRow = tuple[bytes, bytes, bytes | None]
 Merge = Callable[[bytes, bytes], bytes | None]
 
-# Records and bytes of one call: it must not keep the loop from its turn for a millisecond.
-CALL_RECORDS_MAX: Final = 100
-CALL_BYTES_MAX: Final = 2 * 1024 * 1024
-
 # Seconds that a fetch has for upstream's answer before another may take its lease.
 _LEASE_S: Final = 10
 
 # Lifetimes in use. Records that all end at once are never evicted: eviction takes whole slices.
 _LIVES: Final = 1024
 
-# Attempts at records that are busy, or at removing those that were refused.
-_ATTEMPTS_MAX: Final = 4
-
 STAMP_BYTES: Final = 28
 
 _CREATE: Final = aerospike.POLICY_EXISTS_CREATE
 _PUT: Final = aerospike.POLICY_EXISTS_CREATE_OR_REPLACE
 _REPLACE: Final = aerospike.POLICY_EXISTS_REPLACE
+
+
+def _write(name: str, value: bytes) -> dict[str, Any]:
+    # What `operations.write` gives, at a third of the price: a batch has three a row.
+    return {"op": aerospike.OPERATOR_WRITE, "bin": name, "val": value}
 
 
 class Lives:
@@ -82,8 +81,15 @@ def check(client: aerospike.Client, layout: Layout) -> None:
 # ---- writes
 
 
-def calls_of(mirror: Mirror, rows: Sequence[MirroredRow]) -> Iterator[list[int]]:
-    """Cut a batch into calls; give the numbers of their rows."""
+class Call(NamedTuple):
+    """Some rows of a batch, by number, and the bytes of their values."""
+
+    numbers: list[int]
+    bytes: int
+
+
+def calls_of(mirror: Mirror, rows: Sequence[MirroredRow]) -> Iterator[Call]:
+    """Cut a batch into calls."""
     bases = {row: len(base) for row, base in mirror.bases}
     numbers: list[int] = []
     size = 0
@@ -93,12 +99,12 @@ def calls_of(mirror: Mirror, rows: Sequence[MirroredRow]) -> Iterator[list[int]]
         value = rows[row][2] if row < len(rows) and deed != Deed.REMOVE else None
         row_bytes = (len(value) if value is not None else 0) + bases.get(row, 0)
         if numbers and (len(numbers) == CALL_RECORDS_MAX or size + row_bytes > CALL_BYTES_MAX):
-            yield numbers
+            yield Call(numbers, size)
             numbers, size = [], 0
         numbers.append(row)
         size += row_bytes
     if numbers:
-        yield numbers
+        yield Call(numbers, size)
 
 
 class Mirroring(NamedTuple):
@@ -112,16 +118,19 @@ class Mirroring(NamedTuple):
     merge: Merge | None
     lives: Lives
 
-    def record(self, row: int, digest: int, *, removed: bool) -> batch.BatchRecord:
+    def records(self, left: Mapping[int, bool]) -> list[batch.BatchRecord]:
+        """Give the records of rows; True: it is to be removed, whatever was asked for."""
+        digests, prefix = self.mirror.keys.view(), self.mirror.fence.prefix()
+        return [self._record(row, digests[row], prefix, removed) for row, removed in left.items()]
+
+    def _record(self, row: int, digest: int, prefix: bytes, removed: bool) -> batch.BatchRecord:
         key = self.place.document(digest.to_bytes(4, "big"))
         value = None if removed else self._value(row)
         if value is None:
             return batch.Remove(key)
-        ops = [
-            op.write("v", value),
-            op.write("f", self.mirror.fence.stamp(digest % BUCKETS)),
-            op.write("k", self.rows[row][1]),
-        ]
+        # The fence's stamp; a batch has the beginning of it in common.
+        stamp = prefix + self.mirror.fence.counter(digest % BUCKETS)
+        ops = [_write("v", value), _write("f", stamp), _write("k", self.rows[row][1])]
         return batch.Write(key, ops, None, self.lives.put(digest))
 
     def _value(self, row: int) -> bytes | None:
@@ -134,50 +143,43 @@ class Mirroring(NamedTuple):
         return self.merge(self.bases[row], value) if self.merge is not None else None
 
 
-def mirror_rows(
-    client: aerospike.Client, mirroring: Mirroring, numbers: Sequence[int]
-) -> frozenset[int]:
-    """Put and remove some records; give the rows that are not confirmed.
+class Left(NamedTuple):
+    """What a call has left: rows for another one, as in `Mirroring.records`, and rows in doubt."""
 
-    A row that the server refuses, since it is too large or the store is full, is removed: that it
-    can always do.
+    again: dict[int, bool]
+    unconfirmed: list[int]
+
+
+def left_of(asked: Mapping[int, bool], records: Sequence[batch.BatchRecord]) -> Left:
+    """Read the results of records.
+
+    A row that the server refuses, since it is too large or the store is full, is to be removed:
+    that it can always do.
     """
-    digests = mirroring.mirror.keys.view()
-    left = dict.fromkeys(numbers, False)
-    unconfirmed = set[int]()
-    for _ in range(_ATTEMPTS_MAX):
-        records = [
-            mirroring.record(row, digests[row], removed=removed) for row, removed in left.items()
-        ]
-        do_batch(client, records)
-        again = {}
-        for (row, removed), record in zip(left.items(), records, strict=True):
-            result = record.result
-            if result in (DONE, NOT_FOUND):
-                continue
-            if result == BUSY or (result in REFUSED and not removed):
-                again[row] = removed or result != BUSY
-            else:
-                unconfirmed.add(row)
-        left = again
-        if not left:
-            break
-    return frozenset(unconfirmed | left.keys())
+    left = Left({}, [])
+    for (row, removed), record in zip(asked.items(), records, strict=True):
+        result = record.result
+        if result in (DONE, NOT_FOUND):
+            continue
+        if result == BUSY or (result in REFUSED and not removed):
+            left.again[row] = removed or result != BUSY
+        else:
+            left.unconfirmed.append(row)
+    return left
 
 
-def read_bases(
-    client: aerospike.Client,
-    place: Place,
-    keys: Keys,
-    rows: Sequence[MirroredRow],
-    numbers: Sequence[int],
-) -> list[tuple[int, Record]]:
-    """Read the records that patches may be merged onto."""
+def base_reads(place: Place, keys: Keys, numbers: Sequence[int]) -> list[batch.BatchRecord]:
+    """Give the reads of the records that patches may be merged onto."""
     digests = keys.view()
-    reads = [
+    return [
         batch.Read(place.document(digests[row].to_bytes(4, "big")), None, True) for row in numbers
     ]
-    do_batch(client, reads)
+
+
+def bases_of(
+    rows: Sequence[MirroredRow], numbers: Sequence[int], reads: Sequence[batch.BatchRecord]
+) -> list[tuple[int, Record]]:
+    """Give the records read, as far as they are of these rows."""
     return [
         (row, record)
         for row, read in zip(numbers, reads, strict=True)
@@ -314,12 +316,13 @@ def fill(
             raise
 
 
-def read_lists(
-    client: aerospike.Client, place: Place, tokens: Sequence[bytes]
-) -> dict[bytes, bytes]:
-    """Read the digest lists of tokens, as far as they are there."""
-    reads = [batch.Read(place.list_of(token), [op.read("d")]) for token in tokens]
-    do_batch(client, reads)
+def list_reads(place: Place, tokens: Sequence[bytes]) -> list[batch.BatchRecord]:
+    """Give the reads of the digest lists of tokens."""
+    return [batch.Read(place.list_of(token), [op.read("d")]) for token in tokens]
+
+
+def lists_of(tokens: Sequence[bytes], reads: Sequence[batch.BatchRecord]) -> dict[bytes, bytes]:
+    """Give the digest lists that were found."""
     return {
         token: read.record[2]["d"]
         for token, read in zip(tokens, reads, strict=True)

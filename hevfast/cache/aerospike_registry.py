@@ -17,11 +17,22 @@ from aerospike import exception
 
 # The client's own stubs leave its helpers out.
 from aerospike_helpers import expressions as exp  # type: ignore[import-untyped]
+from aerospike_helpers.batch import records as batch  # type: ignore[import-untyped]
 from aerospike_helpers.operations import bitwise_operations as bit  # type: ignore[import-untyped]
 from aerospike_helpers.operations import map_operations as maps
 from aerospike_helpers.operations import operations as op
 
-from hevfast.cache.aerospike_client import Key, Policy, StoreLostError, patiently
+from hevfast.cache.aerospike_client import (
+    BUSY,
+    DONE,
+    NOT_FOUND,
+    REFUSED,
+    Key,
+    Policy,
+    StoreFullError,
+    StoreLostError,
+    patiently,
+)
 from hevfast.cache.events import Finished
 from hevfast.cache.keys import BUCKETS, DIGESTS_INLINE_MAX, ELSEWHERE, EVERYTHING, Bumps, Keys
 from hevfast.cache.operations import Begin, DropTokens, Finish, Mature, Repair, Sweep
@@ -44,6 +55,9 @@ _NEVER: Final = aerospike.TTL_NEVER_EXPIRE
 _UPDATE: Final[Policy] = {"ttl": _NEVER, "exists": aerospike.POLICY_EXISTS_UPDATE}
 _CREATE: Final[Policy] = {"ttl": _NEVER, "exists": aerospike.POLICY_EXISTS_CREATE}
 _KEY_ORDERED: Final[Policy] = {"map_order": aerospike.MAP_KEY_ORDERED}
+
+# Keys that are looked for one by one in the tokens of others.
+_WANTED_MAX: Final = 4
 
 # Creations raced for before an operation is given up.
 _RACES_MAX: Final = 3
@@ -122,17 +136,77 @@ def layout_of(namespace: str, registry_namespace: str | None, set_prefix: str) -
 # ---- writes
 
 
-def begin(client: aerospike.Client, place: Place, begun: Begin, list_life_s: int) -> Registry:
+class Asked(NamedTuple):
+    """An operation on a registry, to be done together with others or alone."""
+
+    record: batch.BatchRecord
+    # Records that go before it; it does not matter whether they can be stored.
+    before: tuple[batch.BatchRecord, ...]
+    span: Span
+    # Digests of which a token must hold one to be of interest, as a token has them; none: any is.
+    wanted: tuple[bytes, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        return sum(len(each.ops[0]["val"]) for each in self.before)
+
+    def answers(self) -> dict[str, Any] | None:
+        """Read what became of it, done together with others; None: it is to be done alone.
+
+        Raises: StoreLostError, StoreFullError.
+        """
+        result = self.record.result
+        if result == DONE:
+            bins: dict[str, Any] = self.record.record[2]
+            return bins
+        if result in (NOT_FOUND, BUSY):
+            return None
+        if result in REFUSED:
+            raise StoreFullError(f"an operation on the registry ended with {result}")
+        raise StoreLostError(f"an operation on the registry ended with {result}")
+
+    def alone(self, client: aerospike.Client) -> dict[str, Any]:
+        """Do it with patience, after creating the registry if there is none."""
+        return dict(_creating(client, self.record.key, self.record.ops))
+
+
+def begin(place: Place, begun: Begin, list_life_s: int) -> Asked:
     """Insert a token. A list that cannot be stored is missed by none: it then holds all keys."""
     held = EVERYTHING if begun.keys is None else _packed(begun.keys)
+    before: tuple[batch.BatchRecord, ...] = ()
     if begun.keys is not None and len(begun.keys) > DIGESTS_INLINE_MAX:
-        with contextlib.suppress(exception.AerospikeError):
-            policy = {"ttl": list_life_s, "exists": aerospike.POLICY_EXISTS_CREATE}
-            client.put(place.list_of(begun.token), {"d": held}, {}, policy)
-        held = ELSEWHERE
+        policy = {"ttl": list_life_s, "exists": aerospike.POLICY_EXISTS_CREATE}
+        write = batch.Write(place.list_of(begun.token), [op.write("d", held)], None, policy)
+        before, held = (write,), ELSEWHERE
     span = Span.of(begun.keys)
     insert = maps.map_put("t", begun.token, begun.token + held, _KEY_ORDERED)
-    return _registry(_creating(client, place, [insert, *_reads(span)]), span)
+    record = batch.Write(place.registry, [insert, *_reads(span)], None, _UPDATE)
+    return Asked(record, before, span, _wanted(begun.keys))
+
+
+def _wanted(keys: Keys | None) -> tuple[bytes, ...]:
+    if keys is None or len(keys) > _WANTED_MAX:
+        return ()
+    packed = _packed(keys)
+    return tuple(packed[at : at + 4] for at in range(0, len(packed), 4))
+
+
+def began(asked: Asked, bins: dict[str, Any]) -> Registry:
+    """Read the answer to a begin; leave out tokens that surely hold none of its keys.
+
+    Beside a hundred writes of other rows, making tokens of theirs would be most of a begin's cost.
+    """
+    wanted = asked.wanted
+    if wanted:
+        values = bins.get("t") or ()
+        # Not looking where in it: one that holds none after all does no harm.
+        bins["t"] = [
+            value
+            for value in values
+            if len(value) == TOKEN_BYTES + 1
+            or any(value.find(digest, TOKEN_BYTES) >= 0 for digest in wanted)
+        ]
+    return _registry(bins, asked.span)
 
 
 def _packed(keys: Keys) -> bytes:
@@ -150,28 +224,36 @@ def look(client: aerospike.Client, place: Place, span: Span) -> Registry | None:
         answers = client.operate_ordered(place.registry, reads)[2]
     except exception.RecordNotFound:
         return None
-    return _registry(answers, span)
+    return _registry(dict(answers), span)
 
 
-def finish(client: aerospike.Client, place: Place, finished: Finish) -> Finished:
-    bumps = _bumps(finished.bumps)
-    try:
-        answers = _operate(client, place, [*bumps, *_leave(finished.tokens), op.read("e")], _UPDATE)
-    except exception.RecordNotFound:
-        return Finished(False, b"")
-    return Finished(bool(answers[len(bumps)][1]), answers[-1][1] or b"")
+def finish(place: Place, finished: Finish) -> Asked:
+    ops = [*_bumps(finished.bumps), *_leave(finished.tokens), op.read("e")]
+    return Asked(batch.Write(place.registry, ops, None, _UPDATE), (), Span(0, 0))
+
+
+def finish_alone(client: aerospike.Client, asked: Asked) -> dict[str, Any]:
+    """Do a finish with patience."""
+    with contextlib.suppress(exception.RecordNotFound):
+        return dict(_operate(client, asked.record.key, asked.record.ops, _UPDATE))
+    return {}
+
+
+def finished(bins: dict[str, Any]) -> Finished:
+    """Read the answer to a finish; no bins: there is no registry."""
+    return Finished(bool(bins.get("t")), bins.get("e") or b"")
 
 
 def repair(client: aerospike.Client, place: Place, repaired: Repair) -> None:
     ops = [*_bumps(repaired.bumps), *_leave(repaired.tokens)]
     # A write of no rows has nothing to bump.
     if ops:
-        _creating(client, place, ops)
+        _creating(client, place.registry, ops)
 
 
 def drop_tokens(client: aerospike.Client, place: Place, dropped: DropTokens) -> None:
     with contextlib.suppress(exception.RecordNotFound):
-        _operate(client, place, _leave(dropped.tokens), _UPDATE)
+        _operate(client, place.registry, _leave(dropped.tokens), _UPDATE)
 
 
 def remove(client: aerospike.Client, place: Place) -> None:
@@ -183,7 +265,7 @@ def remove(client: aerospike.Client, place: Place) -> None:
 
 
 def create(client: aerospike.Client, place: Place, span: Span) -> Registry:
-    return _registry(_creating(client, place, _reads(span)), span)
+    return _registry(dict(_creating(client, place.registry, _reads(span))), span)
 
 
 def sweep(client: aerospike.Client, place: Place, swept: Sweep) -> None:
@@ -204,19 +286,19 @@ def mature(client: aerospike.Client, place: Place, matured: Mature) -> None:
 
 def _conditionally(client: aerospike.Client, place: Place, ops: Ops, condition: Any) -> None:
     with contextlib.suppress(exception.RecordNotFound, exception.FilteredOut):
-        _operate(client, place, ops, _UPDATE | {"expressions": condition.compile()})
+        _operate(client, place.registry, ops, _UPDATE | {"expressions": condition.compile()})
 
 
 # ---- their parts
 
 
-def _creating(client: aerospike.Client, place: Place, ops: Ops) -> list[tuple[str, Any]]:
+def _creating(client: aerospike.Client, key: Key, ops: Ops) -> list[tuple[str, Any]]:
     """Do operations on the registry, after creating it if there is none; in one call either way."""
     for _ in range(_RACES_MAX):
         with contextlib.suppress(exception.RecordNotFound):
-            return _operate(client, place, ops, _UPDATE)
+            return _operate(client, key, ops, _UPDATE)
         with contextlib.suppress(exception.RecordExistsError):
-            return _operate(client, place, [*_creation(), *ops], _CREATE)
+            return _operate(client, key, [*_creation(), *ops], _CREATE)
     raise StoreLostError("the registry comes and goes")
 
 
@@ -230,13 +312,11 @@ def _creation() -> Ops:
     ]
 
 
-def _operate(
-    client: aerospike.Client, place: Place, ops: Ops, policy: Policy
-) -> list[tuple[str, Any]]:
+def _operate(client: aerospike.Client, key: Key, ops: Ops, policy: Policy) -> list[tuple[str, Any]]:
     """Do operations in order; give a pair for each."""
 
     def call() -> list[tuple[str, Any]]:
-        answers: list[tuple[str, Any]] = client.operate_ordered(place.registry, ops, {}, policy)[2]
+        answers: list[tuple[str, Any]] = client.operate_ordered(key, ops, {}, policy)[2]
         return answers
 
     return patiently(call)
@@ -255,15 +335,13 @@ def counters(span: Span) -> Ops:
     return [bit.bit_get("b", _COUNTER_BITS * span.first, _COUNTER_BITS * span.buckets)]
 
 
-def _registry(answers: list[tuple[str, Any]], span: Span) -> Registry:
-    """Make a registry of the answers to `_reads`, which are the last ones."""
-    reads = 5 if span.buckets else 4
-    epoch, young, whole, tokens, *blobs = (answer for _, answer in answers[-reads:])
-    fence = Fence(epoch, whole, blobs[0] if blobs else b"", span.first)
+def _registry(bins: dict[str, Any], span: Span) -> Registry:
+    """Make a registry of the answers to `_reads`: of several of one bin, the last one counts."""
+    counters = bins["b"] if span.buckets else b""
     return Registry(
-        fence,
-        bool(young),
-        tuple(Token(value[:TOKEN_BYTES], value[TOKEN_BYTES:]) for value in tokens or ()),
+        Fence(bins["e"], bins["a"], counters, span.first),
+        bool(bins["y"]),
+        tuple(Token(value[:TOKEN_BYTES], value[TOKEN_BYTES:]) for value in bins.get("t") or ()),
     )
 
 
@@ -278,6 +356,6 @@ def _bumps(bumps: Bumps) -> Ops:
 
 
 def _leave(tokens: tuple[bytes, ...]) -> Ops:
-    """Take tokens out, and tell whether the first was there."""
+    """Take tokens out, and tell whether the first was there: of several answers the last counts."""
     count = aerospike.MAP_RETURN_COUNT
-    return [maps.map_remove_by_key("t", token, count) for token in tokens]
+    return [maps.map_remove_by_key("t", token, count) for token in reversed(tokens)]

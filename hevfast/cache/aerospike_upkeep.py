@@ -2,10 +2,9 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TypeAlias
 
-from hevfast.cache.keys import NO_BUMPS
-from hevfast.cache.operations import Mature, Repair, Sweep
+from hevfast.cache.operations import Mature, RemoveRegistry, Repair, Sweep
 from hevfast.cache.registry import Registry, Token, mature_due, mature_op, sweep_due, sweep_op
 
 # Namespaces watched, and namespaces owed a bump; the ones longest in it are forgotten first.
@@ -66,43 +65,52 @@ class Watch:
         self._epochs.pop(namespace, None)
 
 
+# Removing the registry bumps everything, takes all tokens out, and makes the next one young.
+Debt: TypeAlias = Repair | RemoveRegistry
+
+
 class Debts:
     """The bumps of writes that were answered without: to be paid before hits are served again."""
 
-    __slots__ = ("_repairs",)
+    __slots__ = ("_debts",)
 
     def __init__(self) -> None:
-        self._repairs: OrderedDict[bytes, Repair] = OrderedDict()
+        self._debts: OrderedDict[bytes, Debt] = OrderedDict()
 
     def __repr__(self) -> str:
-        return f"<Debts to {len(self._repairs)} namespaces>"
+        return f"<Debts to {len(self._debts)} namespaces>"
 
     def __len__(self) -> int:
-        return len(self._repairs)
+        return len(self._debts)
 
     def __contains__(self, namespace: bytes) -> bool:
-        return namespace in self._repairs
+        return namespace in self._debts
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(tuple(self._repairs))
+        return iter(tuple(self._debts))
 
-    def owe(self, namespace: bytes, repair: Repair) -> bool:
+    def owe(self, namespace: bytes, debt: Debt) -> bool:
         """Add a debt. False: another one had to be forgotten for it."""
-        had = self._repairs.get(namespace, Repair((), NO_BUMPS))
-        tokens = (*had.tokens, *repair.tokens)[:_TOKENS_MAX]
-        self._repairs[namespace] = Repair(tokens, had.bumps | repair.bumps)
-        if len(self._repairs) <= _NAMESPACES_MAX:
+        had = self._debts.get(namespace)
+        if isinstance(had, Repair) and isinstance(debt, Repair):
+            tokens = (*had.tokens, *debt.tokens)[:_TOKENS_MAX]
+            debt = Repair(tokens, had.bumps | debt.bumps)
+        elif isinstance(had, RemoveRegistry):
+            # Another one, though: the one that is being paid may not cover what was added.
+            debt = RemoveRegistry()
+        self._debts[namespace] = debt
+        if len(self._debts) <= _NAMESPACES_MAX:
             return True
-        self._repairs.popitem(last=False)
+        self._debts.popitem(last=False)
         return False
 
-    def get(self, namespace: bytes) -> Repair | None:
-        return self._repairs.get(namespace)
+    def get(self, namespace: bytes) -> Debt | None:
+        return self._debts.get(namespace)
 
-    def paid(self, namespace: bytes, repair: Repair) -> None:
+    def paid(self, namespace: bytes, debt: Debt) -> None:
         """Strike out a debt, unless more has been added to it meanwhile."""
-        if self._repairs.get(namespace) is repair:
-            del self._repairs[namespace]
+        if self._debts.get(namespace) is debt:
+            del self._debts[namespace]
 
 
 class Lists:

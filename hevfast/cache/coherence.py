@@ -22,22 +22,25 @@ from hevfast.cache.events import (
     AwaitLapse,
     Bases,
     Began,
+    Crowded,
     Done,
     DoubtLapsed,
     Event,
     Full,
     Lost,
+    Owe,
     Rejected,
     Resolved,
     Send,
     Unknown,
     Verdict,
 )
-from hevfast.cache.keys import Keys
+from hevfast.cache.keys import NO_BUMPS, Keys
 from hevfast.cache.operations import Begin, DropTokens, ReadBases, RemoveRegistry, Repair
 from hevfast.cache.rows import Kind
 from hevfast.cache.settling import (
     basing,
+    ended,
     finishing,
     looking,
     mirroring,
@@ -100,14 +103,21 @@ def _beginning(course: Course, event: Event) -> Step:
         return course, (RemoveRegistry(),)
     if isinstance(event, Lost):
         course = course._replace(spare=tuple(spare), stray=(*course.stray, token))
-        return (course, (Begin(spare[0], course.keys),)) if spare else _unregistered(course)
+        if spare:
+            return course, (Begin(spare[0], course.keys),)
+        if course.mode is Mode.REFUSE:
+            return _unregistered(course)
+        # No other can be sure to know of this write. If the store can be reached at all, removing
+        # the registry makes up for that, as it does where there is no room.
+        return course._replace(phase=Phase.VOIDING), (RemoveRegistry(),)
     return course, ()
 
 
 def _unregistered(course: Course) -> Step:
     if course.mode is Mode.REFUSE:
-        # A token that landed unseen is swept.
-        return over(course, Answer(Verdict.UNAVAILABLE))
+        # A token that landed unseen is swept in the end; but its rows are not cached until then.
+        owed = (Owe(Repair(course.stray, NO_BUMPS)),) if course.stray else ()
+        return over(course, *owed, Answer(Verdict.UNAVAILABLE))
     return course._replace(phase=Phase.WORKING), (Send(),)
 
 
@@ -131,21 +141,25 @@ def _working(course: Course, event: Event) -> Step:
     if isinstance(event, Unknown):
         # The older row may be what upstream has no more, so it is not served from now on.
         return course._replace(phase=Phase.CLEARING), (Repair((), fences(course)),)
+    if isinstance(event, Crowded):
+        # The next registry is young for longer than upstream may still apply this write: nobody
+        # merges meanwhile, and what is filled or put is void at the end.
+        return course._replace(phase=Phase.FORSAKING), (RemoveRegistry(),)
     return _informed(course, event), ()
 
 
 def _stated(course: Course, event: Applied) -> Course:
     """Take what upstream has done to each row."""
-    if event.keys is None and event.kinds is None:
-        return course
     if course.keys is None:
-        assert event.keys is not None, "kinds of rows that nobody named"
+        if event.keys is None:
+            return course
+        # It names every row it has changed, so from here on it is a write of these.
         kinds = bytes([Kind.UNSTATED]) * len(event.keys)
-        return course._replace(changed=event.keys, kinds=kinds)
+        return course._replace(keys=event.keys, rows=event.keys, kinds=kinds)
     assert event.keys is None or not course.bases, "bases are numbered by the rows of begin"
-    keys = course.keys if event.keys is None else event.keys
-    kinds = course.kinds if event.kinds is None else event.kinds
-    return course._replace(keys=keys, kinds=told_apart(keys, kinds))
+    rows = course.keys if event.keys is None else event.keys
+    kinds = course.kinds if event.kinds is None else told_apart(rows, event.kinds)
+    return course._replace(rows=rows, kinds=kinds, more=not event.last)
 
 
 def _informed(course: Course, event: Event) -> Course:
@@ -167,11 +181,27 @@ def _clearing(course: Course, event: Event) -> Step:
     return course, ()
 
 
+def _forsaking(course: Course, event: Event) -> Step:
+    if isinstance(event, Done):
+        return over(course, Answer(Verdict.UNKNOWN))
+    if isinstance(event, Lost | Full):
+        # A token that is still there is swept; without one, nothing but this speaks for the write.
+        return over(course, Owe(RemoveRegistry()), Answer(Verdict.UNKNOWN))
+    return course, ()
+
+
+def _amid(course: Course, event: Event) -> Step:
+    if isinstance(event, Applied):
+        return ended(_stated(course._replace(based=False), event))
+    return course, ()
+
+
 def _doubting(course: Course, event: Event) -> Step:
     if isinstance(event, DoubtLapsed):
         # Nobody knows what upstream has: no row is put.
-        rows = 0 if course.keys is None else len(course.keys)
-        return settled(course._replace(kinds=bytes([Kind.UNSTATED]) * rows, bases=()))
+        rows = course.keys if event.keys is None else event.keys
+        kinds = bytes([Kind.UNSTATED]) * (0 if rows is None else len(rows))
+        return settled(course._replace(rows=rows, kinds=kinds, bases=(), more=not event.last))
     return course, ()
 
 
@@ -192,6 +222,8 @@ _IN_PHASE: dict[Phase, Callable[[Course, Event], Step]] = {
     Phase.WORKING: _working,
     Phase.DROPPING: _dropping,
     Phase.CLEARING: _clearing,
+    Phase.FORSAKING: _forsaking,
+    Phase.AMID: _amid,
     Phase.DOUBTING: _doubting,
     Phase.BASING: basing,
     Phase.LOOKING: looking,

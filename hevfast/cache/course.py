@@ -25,10 +25,14 @@ class Phase(Enum):
     WORKING = "working"
     DROPPING = "dropping"
     CLEARING = "clearing"
+    # Too many are in doubt: the registry is being removed, and the young one looks after the rest.
+    FORSAKING = "forsaking"
     DOUBTING = "doubting"
     BASING = "basing"
     LOOKING = "looking"
     MIRRORING = "mirroring"
+    # Some rows are through; the others have yet to be told.
+    AMID = "amid"
     FINISHING = "finishing"
     REPAIRING = "repairing"
     REMOVING = "removing"
@@ -55,11 +59,12 @@ class Course(NamedTuple):
     # Tokens of mine not tried yet, and those whose begin may have landed unseen.
     spare: tuple[bytes, ...] = ()
     stray: tuple[bytes, ...] = ()
+    # The rows that are being ended, in the order of `kinds`, and whether others follow.
+    rows: Keys | None = None
+    more: bool = False
     # Rows with the values their patches may be merged onto, and whether they were read at all.
     bases: tuple[tuple[int, bytes], ...] = ()
     based: bool = False
-    # What a write that holds everything has changed, if upstream said so.
-    changed: Keys | None = None
     deeds: bytes = b""
     bumps: Bumps = NO_BUMPS
     answered: bool = False

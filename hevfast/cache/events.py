@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from hevfast.cache.keys import Keys
-from hevfast.cache.operations import Repair, StoreOp
+from hevfast.cache.operations import RemoveRegistry, Repair, StoreOp
 from hevfast.cache.records import Record
 from hevfast.cache.registry import Registry, Token
 
@@ -95,10 +95,14 @@ class Applied:
 
     For a write that holds everything, `keys` is the complete list of what it changed; without one,
     everything counts as changed.
+
+    `last` False: these are some of the rows, and others follow once the store has taken these. A
+    row that is in two of the parts is `Kind.UNSTATED` in the later one.
     """
 
     kinds: bytes | None = None
     keys: Keys | None = None
+    last: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +116,25 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
+class Crowded:
+    """The same, and too many writes are in doubt already: nobody will see to the end of this."""
+
+
+@dataclass(frozen=True, slots=True)
 class DoubtLapsed:
-    """As long after that as upstream may still apply a request whose connection is lost."""
+    """As long after that as upstream may still apply a request whose connection is lost.
+
+    `keys`, not `last`: some of the rows; the others follow by `Applied`, all of them unstated.
+    """
+
+    keys: Keys | None = None
+    last: bool = True
 
 
 StoreEvent: TypeAlias = (
     Began | Bases | Resolved | Looked | Mirrored | Finished | Done | Lost | Full | OutOfTime
 )
-Event: TypeAlias = StoreEvent | Applied | Rejected | Unknown | DoubtLapsed
+Event: TypeAlias = StoreEvent | Applied | Rejected | Unknown | Crowded | DoubtLapsed
 
 
 # ---- actions
@@ -157,7 +172,7 @@ class AwaitLapse:
 class Owe:
     """Run this when the store is back, before this replica serves hits of the namespace again."""
 
-    repair: Repair
+    debt: Repair | RemoveRegistry
 
 
 Action: TypeAlias = StoreOp | Send | Answer | AwaitLapse | Owe

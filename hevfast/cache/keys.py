@@ -61,6 +61,10 @@ class Keys:
     def view(self) -> memoryview:
         return memoryview(self.digests).cast("I")
 
+    def some(self, first: int, count: int) -> "Keys":
+        """Give some of them, as many as there are from the first one on."""
+        return Keys(self.digests[4 * first : 4 * (first + count)])
+
     def packed(self) -> bytes:
         return pack(self.view())
 

@@ -1,5 +1,6 @@
 """The LMDB file in use: opened after the fork, set aside when damaged, discarded after a reboot."""
 
+import errno
 import logging
 import struct
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any, Final, cast
 import lmdb
 
 from hevfast.cache.fence_page import FencePage
+from hevfast.cache.witness import NOBODY, Witness
+from hevfast.core.names import Failure, Replaced
 
 LOGGER = logging.getLogger("hevfast.cache")
 
@@ -35,47 +38,61 @@ DAMAGE: Final = (
     lmdb.IncompatibleError,
 )
 
+# What it raises for a file that has no room; or it gives the system's error number. A full disk
+# that cuts a write short is EIO to LMDB, though, like any write that fails.
+_FULL: Final = (lmdb.DiskError, lmdb.MapFullError)
+_NO_ROOM: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+
 
 class View:
     """One transaction, with what the rules need of it; values are copies, never views of pages."""
 
-    __slots__ = ("_transaction", "file")
+    __slots__ = ("_cursors", "_transaction", "file")
 
     def __init__(self, file: "LmdbFile", transaction: lmdb.Transaction) -> None:
         self.file = file
         self._transaction = transaction
+        # One a database, closed with the transaction: making one costs more than a look with it.
+        self._cursors: dict[Any, lmdb.Cursor] = {}
 
     def get(self, database: Any, key: bytes) -> bytes | None:
-        # The transaction was opened without `buffers`, so what comes is bytes.
-        return cast("bytes | None", self._transaction.get(key, db=database))
+        # The transaction was opened without `buffers`, so what comes is bytes. Arguments by place,
+        # here and below: the library takes half as long again for those by name.
+        return cast("bytes | None", self._transaction.get(key, None, database))
 
     def put(self, database: Any, key: bytes, value: bytes) -> None:
-        self._transaction.put(key, value, db=database)
+        self._transaction.put(key, value, True, True, False, database)
 
     def put_many(self, database: Any, pairs: list[tuple[bytes, bytes]]) -> None:
         with self._transaction.cursor(database) as cursor:
             cursor.putmulti(pairs)
 
     def delete(self, database: Any, key: bytes) -> None:
-        self._transaction.delete(key, db=database)
+        self._transaction.delete(key, b"", database)
 
     def has_prefix(self, database: Any, prefix: bytes) -> bool:
         """Tell whether a key begins with the prefix."""
-        with self._transaction.cursor(database) as cursor:
-            return bool(cursor.set_range(prefix)) and cast("bytes", cursor.key()).startswith(prefix)
+        cursor = self._cursor(database)
+        return bool(cursor.set_range(prefix)) and cast("bytes", cursor.key()).startswith(prefix)
 
     def prefixed(self, database: Any, prefix: bytes) -> list[tuple[bytes, bytes]]:
         """Give all entries whose keys begin with the prefix."""
         entries = []
-        with self._transaction.cursor(database) as cursor:
-            found = cursor.set_range(prefix)
-            while found:
-                key = cast("bytes", cursor.key())
-                if not key.startswith(prefix):
-                    break
-                entries.append((key, cast("bytes", cursor.value())))
-                found = cursor.next()
+        cursor = self._cursor(database)
+        found = cursor.set_range(prefix)
+        while found:
+            key = cast("bytes", cursor.key())
+            if not key.startswith(prefix):
+                break
+            entries.append((key, cast("bytes", cursor.value())))
+            found = cursor.next()
         return entries
+
+    def _cursor(self, database: Any) -> lmdb.Cursor:
+        cursor = self._cursors.get(database)
+        if cursor is None:
+            cursor = self._cursors[database] = self._transaction.cursor(database)
+        return cursor
 
     def delete_from(self, database: Any, start: bytes, count: int) -> bytes:
         """Delete entries from a key on, round the end to the beginning; give the last one's key."""
@@ -101,7 +118,7 @@ class LmdbFile:
     def __init__(self, folder: Path, page: FencePage, bytes_max: int) -> None:
         self.generation = page.generation
         self.path = folder / f"cache-{self.generation}.lmdb"
-        _check_size(self.path)
+        check_size(self.path)
         self.bytes_max = bytes_max
         self.environment = lmdb.open(
             str(self.path),
@@ -133,7 +150,7 @@ class LmdbFile:
         self.environment.close()
 
 
-def _check_size(path: Path) -> None:
+def check_size(path: Path) -> None:
     """Refuse a file shorter than the pages it counts: reading one it lacks ends the process.
 
     Source: LMDB's file format, version 1. Two meta pages begin the file; behind a page header of
@@ -155,7 +172,16 @@ def _check_size(path: Path) -> None:
         raise lmdb.CorruptedError("the file is shorter than its own count of pages")
 
 
-def open_file(folder: Path, page: FencePage, bytes_max: int) -> LmdbFile:
+def failure_of(error: BaseException) -> Failure:
+    """Give what kind of failure an error of the file is."""
+    if isinstance(error, DAMAGE):
+        return Failure.DAMAGED
+    # Of the system's own errors, and of LMDB's that stem from one.
+    code = getattr(error, "errno", None) or getattr(error, "code", None)
+    return Failure.FULL if code in _NO_ROOM or isinstance(error, _FULL) else Failure.FAILED
+
+
+def open_file(folder: Path, page: FencePage, bytes_max: int, witness: Witness = NOBODY) -> LmdbFile:
     """Open the file in use; a damaged or outlived one is set aside and a new one begun.
 
     Raises: OSError or lmdb.Error if not even a new file can be opened.
@@ -169,19 +195,26 @@ def open_file(folder: Path, page: FencePage, bytes_max: int) -> LmdbFile:
                 _remove_outlived(folder, file.path)
                 return file
             file.close()
-            page.replace(file.generation)
+            if page.replace(file.generation):
+                witness.replaced(Replaced.OUTLIVED)
         except DAMAGE as error:
             LOGGER.warning("the cache file is damaged and set aside: %s", error)
-            set_aside(folder, page, page.generation)
+            if set_aside(folder, page, page.generation):
+                witness.replaced(Replaced.DAMAGED)
     return LmdbFile(folder, page, bytes_max)
 
 
-def set_aside(folder: Path, page: FencePage, generation: int) -> None:
-    """Turn all workers to a new file; the damaged one keeps its bytes under another name."""
-    if page.replace(generation):
-        path = folder / f"cache-{generation}.lmdb"
-        if path.exists():
-            path.rename(path.with_suffix(".damaged"))
+def set_aside(folder: Path, page: FencePage, generation: int) -> bool:
+    """Turn all workers to a new file; the damaged one keeps its bytes under another name.
+
+    False: another worker did so already.
+    """
+    if not page.replace(generation):
+        return False
+    path = folder / f"cache-{generation}.lmdb"
+    if path.exists():
+        path.rename(path.with_suffix(".damaged"))
+    return True
 
 
 def _remove_outlived(folder: Path, path: Path) -> None:

@@ -57,13 +57,24 @@ def held_of(packed: bytes | None) -> Held:
 class Step:
     """The `Transaction` of the rules for one namespace; good until its transaction ends."""
 
-    __slots__ = ("_epoch", "_namespace", "_now_ms", "_view")
+    __slots__ = ("_known_epoch", "_namespace", "_now_ms", "_token", "_view")
 
     def __init__(self, view: View, namespace: bytes, now_ms: int = 0) -> None:
         self._view = view
         self._namespace = namespace
         self._now_ms = now_ms
-        self._epoch = view.get(view.file.namespaces, namespace) or _FIRST_EPOCH
+        # Read when it is needed: announcing a write does not.
+        self._known_epoch: bytes | None = None
+        # The token that was read last, and its record: it is read to be dropped as a rule.
+        self._token: tuple[bytes, bytes] | None = None
+
+    @property
+    def _epoch(self) -> bytes:
+        epoch = self._known_epoch
+        if epoch is None:
+            epoch = self._view.get(self._view.file.namespaces, self._namespace) or _FIRST_EPOCH
+            self._known_epoch = epoch
+        return epoch
 
     # Tokens
 
@@ -90,15 +101,23 @@ class Step:
     def _entries(self, after: bytes) -> list[tuple[bytes, bytes]]:
         return self._view.prefixed(self._view.file.tokens, b"n" + self._namespace + after)
 
-    def held(self, token: bytes) -> Held:
+    def _record(self, token: bytes) -> bytes | None:
+        if self._token is not None and self._token[0] == token:
+            return self._token[1]
         packed = self._view.get(self._view.file.tokens, b"t" + token)
+        if packed is not None:
+            self._token = token, packed
+        return packed
+
+    def held(self, token: bytes) -> Held:
+        packed = self._record(token)
         if packed is None:
             raise KeyError(token)
         _, _, everything = _TOKEN.unpack_from(packed)
         return None if everything else frozenset(numbers(packed[_TOKEN.size :]))
 
     def spoiled(self, token: bytes) -> Held:
-        if self._view.get(self._view.file.tokens, b"t" + token) is None:
+        if self._record(token) is None:
             raise KeyError(token)
         packed = self._view.get(self._view.file.tokens, b"s" + token)
         if packed is None:
@@ -106,26 +125,41 @@ class Step:
         return None if packed == _EVERYTHING else frozenset(numbers(packed))
 
     def insert(self, token: bytes, held: Held, spoiled: Held) -> None:
-        tokens = self._view.file.tokens
-        head = _TOKEN.pack(self._namespace, self._now_ms, held is None)
-        packed = head + (b"" if held is None else array("I", sorted(held)).tobytes())
-        self._view.put(tokens, b"t" + token, packed)
-        for key in self._places(token, packed):
-            self._view.put(tokens, key, b"")
+        digests = None if held is None else array("I", sorted(held)).tobytes()
+        self._insert_packed(token, digests)
         self._put_spoiled(token, spoiled)
 
     def insert_alone(self, token: bytes, digests: bytes | None) -> bool:
-        """Insert a token if none of the namespace is there: `begin` where nothing can be shared.
+        """Insert a token if no other shares a row of it: `begin` without looking at the others.
 
-        `digests` as `Touched` has them. Returns: False if there is another, and nothing was done.
+        `digests` as `Touched` has them. Returns: False if one may, and nothing was done.
         """
-        if self._view.has_prefix(self._view.file.tokens, b"n" + self._namespace):
+        if self._may_share(digests):
             return False
-        packed = _TOKEN.pack(self._namespace, self._now_ms, digests is None) + (digests or b"")
-        self._view.put(self._view.file.tokens, b"t" + token, packed)
-        for key in self._places(token, packed):
-            self._view.put(self._view.file.tokens, key, b"")
+        self._insert_packed(token, digests)
         return True
+
+    def _may_share(self, digests: bytes | None) -> bool:
+        """Tell whether a token may hold some of these rows. Large ones count as if they did."""
+        has_prefix, tokens = self._view.has_prefix, self._view.file.tokens
+        start = b"n" + self._namespace
+        if digests is None or len(digests) > 4 * _ENTRIES_MAX:
+            return has_prefix(tokens, start)
+        # With several rows, one look for any token at all may save one a row.
+        if len(digests) > 4 and not has_prefix(tokens, start):
+            return False
+        if has_prefix(tokens, start + b"w"):
+            return True
+        places = [start + b"d" + _DIGEST.pack(digest) for digest in numbers(digests)]
+        return any(has_prefix(tokens, place) for place in places)
+
+    def _insert_packed(self, token: bytes, digests: bytes | None) -> None:
+        tokens = self._view.file.tokens
+        packed = _TOKEN.pack(self._namespace, self._now_ms, digests is None) + (digests or b"")
+        self._view.put(tokens, b"t" + token, packed)
+        for key in self._places(token, packed):
+            self._view.put(tokens, key, b"")
+        self._token = token, packed
 
     def _places(self, token: bytes, packed: bytes) -> list[bytes]:
         """Give the keys under which others find a token, by the record of it."""
@@ -145,10 +179,11 @@ class Step:
             self._view.put(self._view.file.tokens, b"s" + token, packed)
 
     def drop(self, token: bytes) -> None:
-        packed = self._view.get(self._view.file.tokens, b"t" + token)
+        packed = self._record(token)
         if packed is not None:
             for key in (*self._places(token, packed), b"t" + token, b"s" + token):
                 self._view.delete(self._view.file.tokens, key)
+            self._token = None
 
     # Documents
 
@@ -179,8 +214,9 @@ class Step:
         self._view.delete(self._view.file.documents, self._namespace + _DIGEST.pack(digest))
 
     def clear(self) -> None:
-        self._epoch = (int.from_bytes(self._epoch, "big") + 1).to_bytes(8, "big")
-        self._view.put(self._view.file.namespaces, self._namespace, self._epoch)
+        epoch = (int.from_bytes(self._epoch, "big") + 1).to_bytes(8, "big")
+        self._view.put(self._view.file.namespaces, self._namespace, epoch)
+        self._known_epoch = epoch
 
     # Bulk
 
@@ -191,37 +227,60 @@ class Step:
         it and not taken apart: this is the path of every fetch.
         """
         found: list[bytes | None] = []
+        heads = _Heads(self._epoch, fence)
         for digest, text in rows:
             record = self._view.get(self._view.file.documents, self._namespace + digest)
-            head = _HEAD.pack(_ROW, self._epoch, fence, len(text)) + text
+            head = heads[len(text)] + text
             hit = record is not None and record.startswith(head)
             found.append(record[len(head) :] if record is not None and hit else None)
         return found
 
     def mirror_upserts(self, part: Part, spoiled: Held, fence: int) -> None:
         """Do upserts as `mirror` would one by one: put them, or remove what may not be put."""
-        namespace, documents = self._namespace, self._view.file.documents
-        heads: dict[int, bytes] = {}
+        namespace, documents, rows = self._namespace, self._view.file.documents, part[1]
         pairs = []
-        for digest, text, row in part[1]:
-            if row is None or spoiled is None or (spoiled and _DIGEST.unpack(digest)[0] in spoiled):
-                self._view.delete(documents, namespace + digest)
-                continue
-            head = heads.get(len(text))
-            if head is None:
-                head = heads[len(text)] = _HEAD.pack(_ROW, self._epoch, fence, len(text))
-            pairs.append((namespace + digest, head + text + row))
+        if spoiled is not None:
+            heads = _Heads(self._epoch, fence)
+            pairs = [
+                (namespace + digest, heads[len(text)] + text + row)
+                for digest, text, row in rows
+                if row is not None
+            ]
+        if spoiled:
+            barred = {namespace + _DIGEST.pack(digest) for digest in spoiled}
+            pairs = [pair for pair in pairs if pair[0] not in barred]
+        if len(pairs) < len(rows):
+            kept = {key for key, _ in pairs}
+            for key in [namespace + digest for digest, _, _ in rows]:
+                if key not in kept:
+                    self._view.delete(documents, key)
         if len(pairs) == 1:
             self._view.put(documents, *pairs[0])
         elif pairs:
             self._view.put_many(documents, pairs)
 
 
+class _Heads(dict[int, bytes]):
+    """What stands before the id in records of rows, by bytes of the id: few lengths, many rows."""
+
+    def __init__(self, epoch: bytes, fence: int) -> None:
+        super().__init__()
+        self._epoch = epoch
+        self._fence = fence
+
+    def __missing__(self, size: int) -> bytes:
+        head = self[size] = _HEAD.pack(_ROW, self._epoch, self._fence, size)
+        return head
+
+
 def hit(file: LmdbFile, namespace: bytes, digest: bytes, text: bytes, fence: int) -> bytes | None:
     """Give one row if it is a hit: `Step.hits` without the objects, for the path of every fetch."""
-    with file.environment.begin() as transaction:
+    transaction = file.environment.begin()
+    try:
         epoch = transaction.get(namespace, _FIRST_EPOCH, file.namespaces)
         record = transaction.get(namespace + digest, None, file.documents)
+    finally:
+        transaction.abort()
     if record is None:
         return None
     head = _HEAD.pack(_ROW, epoch, fence, len(text)) + text

@@ -11,7 +11,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -20,14 +22,16 @@ import lmdb
 from hevfast.cache import transactional as rules
 from hevfast.cache.breaker import Breaker
 from hevfast.cache.fence_page import FencePage
-from hevfast.cache.lmdb_file import DAMAGE, LmdbFile, View, open_file, set_aside
+from hevfast.cache.lmdb_file import DAMAGE, LmdbFile, View, failure_of, open_file, set_aside
 from hevfast.cache.lmdb_step import Step, fits, held_of, hit, namespace_key, tokens_begun
 from hevfast.cache.lmdb_writer import LmdbWriter, StoreBusyError
 from hevfast.cache.merging import merged
 from hevfast.cache.rows import Kind, Outcome
 from hevfast.cache.store import Found, Lease, Part, Ticket, Touched
 from hevfast.cache.transactional import Page
+from hevfast.cache.witness import NOBODY, Condition, Witness
 from hevfast.core.clock import NS_PER_MS
+from hevfast.core.names import Failure, Incident, Replaced, StoreKind
 
 LOGGER = logging.getLogger("hevfast.cache")
 
@@ -60,6 +64,8 @@ _DOUBTS_MAX: Final = 10_000
 _FULL: Final = 0.6
 _EVICTED_AT_ONCE: Final = 1024
 
+_FAILURES: Final = {TimeoutError: Failure.LATE, StoreBusyError: Failure.BUSY}
+
 
 class LmdbStore:
     """A `Store` on LMDB.
@@ -76,16 +82,18 @@ class LmdbStore:
         lapse_s: float,
         doubt_s: float,
         digest_of: Callable[[bytes], bytes],
+        witness: Witness = NOBODY,
     ) -> None:
         self._folder = folder
         self._bytes_max = bytes_max
         self._lapse_ms = int(lapse_s * 1000)
         self._doubt_s = doubt_s
         self._digest_of = digest_of
-        self._breaker = Breaker()
+        self._witness = witness
+        self._breaker = Breaker(partial(witness.saw, Incident.BREAKER_OPENED))
         self._breaker_clock = time.monotonic
         self._opening = threading.Lock()
-        self._writer = LmdbWriter(_WAITING_MAX)
+        self._writer: LmdbWriter[View] = LmdbWriter(_WAITING_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
         self._hand = b""
         self._doubts = 0
@@ -98,8 +106,8 @@ class LmdbStore:
         # Drawn after the fork, so that no two workers and no two starts share it.
         self._name = os.urandom(8)
         self._page = FencePage(self._folder)
-        self._file = open_file(self._folder, self._page, self._bytes_max)
-        self._writer.start(self._current, self._evict, self._failed)
+        self._file = open_file(self._folder, self._page, self._bytes_max, self._witness)
+        self._writer.start(self._begin, self._failed)
         self._run(self._sweep_forever())
         self._run(self._note_service())
 
@@ -128,16 +136,18 @@ class LmdbStore:
         if page is None:
             # Others in flight cannot know of it. What is cached and what they put is void.
             self._page.change(lambda page: rules.unannounced(page, now_ms))
+            self._witness.saw(Incident.UNANNOUNCED)
             return Ticket(touched, None)
         return Ticket(touched, token, page.fence, rules.may_merge(page))
 
-    async def end(self, ticket: Ticket, outcome: Outcome, parts: Iterable[Part]) -> None:
+    async def end(self, ticket: Ticket, outcome: Outcome, parts: Iterable[Part]) -> bool:
         namespace = namespace_key(ticket.touched.namespace)
         if outcome is Outcome.REJECTED:
             if ticket.token is not None:
                 token = ticket.token
                 await self._do(lambda view: Step(view, namespace).drop(token))
         elif outcome is Outcome.UNKNOWN:
+            self._witness.saw(Incident.IN_DOUBT)
             held = held_of(ticket.touched.digests)
             # The older row may be what upstream has no more. A fetch may fill it again, and that is
             # what the token is kept for.
@@ -149,6 +159,7 @@ class LmdbStore:
                 # From here on it is as one that could not be announced and has died: the page
                 # matures, and all is voided once, when it must have ended.
                 self._page.change(lambda page: rules.unannounced(page, monotonic_ms()))
+                self._witness.saw(Incident.VOIDED)
                 if ticket.token is not None:
                     token = ticket.token
                     await self._do(lambda view: Step(view, namespace).drop(token))
@@ -160,6 +171,8 @@ class LmdbStore:
             await self._do(lambda view: Step(view, namespace).drop(token))
         else:
             await self._keep(ticket, ticket.token, parts)
+        # The page can always be marked, so there is no write that it cannot make up for.
+        return True
 
     async def _keep(self, ticket: Ticket, token: bytes, parts: Iterable[Part]) -> None:
         """Put the rows, a part a transaction, so that other workers get the writer lock between."""
@@ -179,6 +192,7 @@ class LmdbStore:
                 return True
 
             if not await self._do(deed, len(part[1])):
+                self._witness.saw(Incident.MIRROR_FAILED)
                 await self._invalidate(ticket)
                 return
             part = following
@@ -194,6 +208,7 @@ class LmdbStore:
 
         if not await self._do(deed, ticket.touched.rows_count):
             self._page.change(rules.voided)
+            self._witness.saw(Incident.VOIDED)
 
     async def _end_in_doubt(self, ticket: Ticket) -> None:
         """Keep the token until upstream cannot apply the write any more, then invalidate."""
@@ -214,13 +229,13 @@ class LmdbStore:
                 self._current(), namespace_key(namespace), self._digest_of(text), text, fence
             )
         except (lmdb.Error, OSError) as error:
-            self._failed(error)
-            self._breaker.failed(self._breaker_clock())
+            self._unread(error)
             return None
 
     async def read(self, namespace: bytes, ids: Sequence[bytes]) -> Found:
         nothing = Found([None] * len(ids), [None] * len(ids), True)
         if not self._breaker.ready(self._breaker_clock()):
+            self._witness.failed(Failure.NOT_TRIED)
             return nothing
         place = namespace_key(namespace)
         named = [(self._digest_of(text), text) for text in ids]
@@ -230,8 +245,7 @@ class LmdbStore:
             with file.environment.begin() as transaction:
                 rows = Step(View(file, transaction), place).hits(named, fence)
         except (lmdb.Error, OSError) as error:
-            self._failed(error)
-            self._breaker.failed(self._breaker_clock())
+            self._unread(error)
             return nothing
         missing = [each for each, row in zip(named, rows, strict=True) if row is None]
         missing = [each for each in missing if fits(each[1])]
@@ -244,6 +258,12 @@ class LmdbStore:
             for (digest, text), row in zip(named, rows, strict=True)
         ]
         return Found(rows, leases, had is None)
+
+    def _unread(self, error: Exception) -> None:
+        """Take in that a read failed."""
+        self._failed(error)
+        self._witness.failed(failure_of(error))
+        self._breaker.failed(self._breaker_clock())
 
     def _leased(
         self, step: Step, missing: list[tuple[bytes, bytes]], mark: bytes, fence: int
@@ -258,11 +278,19 @@ class LmdbStore:
                 had.add(text)
         return had
 
-    async def fill(self, lease: Lease, row: bytes) -> None:
+    async def fill(self, lease: Lease, row: bytes) -> bool:
         place, number = namespace_key(lease.namespace), int.from_bytes(lease.digest, "big")
-        await self._do(lambda view: rules.fill(Step(view, place), number, lease.mark, row))
+
+        def deed(view: View) -> bool:
+            rules.fill(Step(view, place), number, lease.mark, row)
+            return True
+
+        return await self._do(deed) is not None
 
     # The store
+
+    def condition(self) -> Condition:
+        return Condition(StoreKind.LMDB, self._breaker.is_open, doubtful=self._doubts)
 
     async def _do(self, deed: Deed[T], rows: int = 1) -> T | None:
         """Do a deed in a committed transaction, or give None within the deadline if that fails.
@@ -271,10 +299,12 @@ class LmdbStore:
         either way.
         """
         if not self._breaker.allows(self._breaker_clock()):
+            self._witness.failed(Failure.NOT_TRIED)
             return None
         try:
             result = await self._writer.submit(deed, _DEADLINE_S + rows * _DEADLINE_ROW_S)
-        except (lmdb.Error, OSError, TimeoutError, StoreBusyError):
+        except (lmdb.Error, OSError, TimeoutError, StoreBusyError) as error:
+            self._witness.failed(_FAILURES.get(type(error)) or failure_of(error))
             self._breaker.failed(self._breaker_clock())
             return None
         self._breaker.succeeded()
@@ -286,14 +316,24 @@ class LmdbStore:
             return self._file
         with self._opening:
             if self._file.generation != self._page.generation:
-                self._file = open_file(self._folder, self._page, self._bytes_max)
+                self._file = open_file(self._folder, self._page, self._bytes_max, self._witness)
         return self._file
+
+    @contextmanager
+    def _begin(self) -> Iterator[View]:
+        file = self._current()
+        with file.environment.begin(write=True) as transaction:
+            view = View(file, transaction)
+            self._evict(view)
+            yield view
 
     def _failed(self, error: BaseException) -> None:
         """Hear of a fault of the file: one that is damaged, or full for good, is replaced."""
         if isinstance(error, (*DAMAGE, lmdb.MapFullError)):
             LOGGER.warning("the cache file is set aside: %s", error)
-            set_aside(self._folder, self._page, self._file.generation)
+            if set_aside(self._folder, self._page, self._file.generation):
+                full = isinstance(error, lmdb.MapFullError)
+                self._witness.replaced(Replaced.FULL if full else Replaced.DAMAGED)
         else:
             LOGGER.warning("the cache failed: %s", error)
 

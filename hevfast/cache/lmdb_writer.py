@@ -7,20 +7,20 @@ one, so a busy worker pays for a commit once for all of them. They are done in t
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from queue import SimpleQueue
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import lmdb
 
-from hevfast.cache.lmdb_file import LmdbFile, View
-
 T = TypeVar("T")
+
+# What a deed is given: a write transaction, as the store sees it.
+V = TypeVar("V")
 
 # A deed changes the store by the transaction it is given, and can be done again in another
 # transaction if that one had to be given up.
-Deed = Callable[[View], Any]
-
-Asked = tuple[Deed, asyncio.Future[Any]]
+Asked = tuple[Callable[[Any], Any], asyncio.Future[Any]]
 
 # Deeds in one transaction. More would keep the host's one writer lock from other workers.
 _TOGETHER_MAX: Final = 256
@@ -33,7 +33,7 @@ class StoreBusyError(Exception):
     """The queue is full, or the writer has stopped: the deed was not done and will not be."""
 
 
-class LmdbWriter:
+class LmdbWriter(Generic[V]):
     """The thread and its queue. `submit` is called on the event loop; results come back there."""
 
     def __init__(self, waiting_max: int) -> None:
@@ -53,18 +53,15 @@ class LmdbWriter:
 
     def start(
         self,
-        current: Callable[[], LmdbFile],
-        upkeep: Callable[[View], None],
+        begin: Callable[[], AbstractContextManager[V]],
         failed: Callable[[BaseException], None],
     ) -> None:
         """Start the thread.
 
-        `current` gives the file in use; `upkeep` is done at the start of each transaction;
-        `failed` hears of faults of the file.
+        `begin` gives a transaction, committed at its end; `failed` hears of faults of the file.
         """
         self._loop = asyncio.get_running_loop()
-        self._current = current
-        self._upkeep = upkeep
+        self._begin = begin
         self._failed = failed
         self._thread = threading.Thread(target=self._run, name="lmdb-writer", daemon=True)
         self._thread.start()
@@ -77,7 +74,7 @@ class LmdbWriter:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
 
-    def submit(self, deed: Callable[[View], T], deadline_s: float) -> "asyncio.Future[T]":
+    def submit(self, deed: Callable[[V], T], deadline_s: float) -> "asyncio.Future[T]":
         """Queue a deed; the future has its result once it is committed.
 
         After the deadline the future fails with TimeoutError; the deed may be done all the same.
@@ -134,13 +131,10 @@ class LmdbWriter:
                 asked = together[start : start + _TOGETHER_MAX]
                 self._tell(asked, self._commit([deed for deed, _ in asked]))
 
-    def _commit(self, deeds: list[Deed]) -> list[Any]:
+    def _commit(self, deeds: list[Callable[[V], Any]]) -> list[Any]:
         """Do deeds in one transaction; one by one if they fail together. Exceptions are results."""
         try:
-            file = self._current()
-            with file.environment.begin(write=True) as transaction:
-                view = View(file, transaction)
-                self._upkeep(view)
+            with self._begin() as view:
                 return [deed(view) for deed in deeds]
         except Exception as error:
             if len(deeds) > 1:
@@ -150,7 +144,7 @@ class LmdbWriter:
                 self._failed(error)
             return [error]
 
-    def _tell(self, together: list[tuple[Deed, "asyncio.Future[Any]"]], results: list[Any]) -> None:
+    def _tell(self, together: list[Asked], results: list[Any]) -> None:
         """Hand the results over to the loop, all in one call."""
         pairs = [(future, result) for (_, future), result in zip(together, results, strict=True)]
         try:

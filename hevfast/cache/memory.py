@@ -14,13 +14,19 @@ from hevfast.cache import transactional as rules
 from hevfast.cache.rows import Outcome
 from hevfast.cache.space import Documents, Space
 from hevfast.cache.store import Found, Lease, Part, Ticket, Touched
-from hevfast.cache.transactional import Held, Look, Merge, Row
+from hevfast.cache.transactional import Held, Look, Merge, Page, Row
+from hevfast.cache.witness import NOBODY, Condition, Witness
 from hevfast.core.clock import MS_PER_S, monotonic_s
+from hevfast.core.names import Incident, StoreKind
 
 # Namespaces whose fence is remembered apart. One more, and everything is voided once.
 _FENCES_MAX: Final = 100_000
 
 _MARK_BYTES: Final = 8
+
+# Writes in doubt that each wait for their end. An upstream that sheds load answers thousands a
+# second with 503; one more than this voids the store instead.
+_DOUBTS_MAX: Final = 10_000
 
 # Seconds that a fetch has for upstream's answer before another may take its lease.
 _LEASE_S: Final = 10.0
@@ -44,20 +50,22 @@ class MemoryStore:
         digest_of: Callable[[bytes], bytes],
         merge: Merge | None = None,
         lease_s: float = _LEASE_S,
+        witness: Witness = NOBODY,
         now_s: Callable[[], float] = monotonic_s,
     ) -> None:
         self._lapse_ms = round(lapse_s * MS_PER_S)
         self._doubt_ms = round(doubt_s * MS_PER_S)
         self._lease_ms = round(lease_s * MS_PER_S)
         self._digest_of = digest_of
+        self._witness = witness
         self._now_s = now_s
         self._merge = merge
         self._documents = Documents(bytes_max)
         # Namespaces with a write in flight.
         self._spaces: dict[bytes, Space] = {}
-        # Fences of namespaces that were cleared; all others have the common one.
+        # Fences of namespaces that were cleared; all others have the common one, of the page.
         self._fences: dict[bytes, int] = {}
-        self._fence = 0
+        self._page = Page()
         # Tokens in the order of their begins, and those in doubt in the order of their lapses.
         self._begun: OrderedDict[bytes, tuple[bytes, int]] = OrderedDict()
         self._doubtful: deque[tuple[int, Ticket]] = deque()
@@ -83,19 +91,27 @@ class MemoryStore:
             space = self._spaces[touched.namespace] = self._space(touched.namespace)
         rules.begin(space, token, _held(touched))
         self._begun[token] = touched.namespace, now_ms
-        # A begin in memory cannot fail, so nobody writes beside it without a token.
-        return Ticket(touched, token, self._fence_of(touched.namespace), may_merge=True)
+        fence = self._fence_of(touched.namespace)
+        return Ticket(touched, token, fence, rules.may_merge(self._page))
 
-    async def end(self, ticket: Ticket, outcome: Outcome, parts: Iterable[Part]) -> None:
+    async def end(self, ticket: Ticket, outcome: Outcome, parts: Iterable[Part]) -> bool:
         now_ms = self._now_ms()
         self._tend(now_ms)
         namespace, token = ticket.touched.namespace, ticket.token
         assert token is not None, "a begin in memory cannot fail"
         if outcome is Outcome.UNKNOWN:
+            self._witness.saw(Incident.IN_DOUBT)
             # The older row may be what upstream has no more. A fetch may fill it again, and that
             # is what the token is kept for.
             rules.invalidate(self._space(namespace), None, _held(ticket.touched))
-            self._doubtful.append((now_ms + self._doubt_ms, ticket))
+            if len(self._doubtful) < _DOUBTS_MAX:
+                self._doubtful.append((now_ms + self._doubt_ms, ticket))
+            else:
+                # From here on it is as one that was never announced and has died: nobody merges,
+                # and all is voided once, when it must have ended.
+                self._void(now_ms)
+                self._witness.saw(Incident.VOIDED)
+                self._drop(namespace, token)
         elif outcome is Outcome.REJECTED:
             self._drop(namespace, token)
         elif ticket.touched.digests is None:
@@ -105,17 +121,19 @@ class MemoryStore:
                 self._invalidate(ticket)
         else:
             await self._keep(ticket, token, parts)
+        return True
 
     async def _keep(self, ticket: Ticket, token: bytes, parts: Iterable[Part]) -> None:
         """Mirror the rows; other requests get their turn between the parts."""
         namespace = ticket.touched.namespace
+        merge = self._merge if ticket.may_merge else None
         first = True
         for kind, rows in parts:
             if not first:
                 await asyncio.sleep(0)
             first = False
             made = (Row(kind, _number(digest), text, row) for digest, text, row in rows)
-            if not rules.mirror(self._space(namespace), token, made, ticket.fence, self._merge):
+            if not rules.mirror(self._space(namespace), token, made, ticket.fence, merge):
                 self._invalidate(ticket)
                 return
         if not self._drop(namespace, token):
@@ -143,6 +161,8 @@ class MemoryStore:
 
         Called before anything else: nothing may be served that a lapsed write has made stale.
         """
+        if rules.matured(self._page, now_ms, self._lapse_ms) is not self._page:
+            self._void(None)
         doubtful, begun = self._doubtful, self._begun
         while doubtful and doubtful[0][0] <= now_ms:
             _, ticket = doubtful.popleft()
@@ -190,11 +210,15 @@ class MemoryStore:
             leases.append(lease)
         return Found(found, leases, broken=False)
 
-    async def fill(self, lease: Lease, row: bytes) -> None:
+    async def fill(self, lease: Lease, row: bytes) -> bool:
         self._tend(self._now_ms())
         rules.fill(self._space(lease.namespace), _number(lease.digest), lease.mark, row)
+        return True
 
     # The store
+
+    def condition(self) -> Condition:
+        return Condition(StoreKind.MEMORY, doubtful=len(self._doubtful))
 
     def _space(self, namespace: bytes) -> Space:
         """Give the namespace's space; one that has no token need not be kept."""
@@ -207,15 +231,21 @@ class MemoryStore:
         return round(self._now_s() * MS_PER_S)
 
     def _fence_of(self, namespace: bytes) -> int:
-        return self._fences.get(namespace, self._fence)
+        return self._fences.get(namespace, self._page.fence)
 
     def _clear(self, namespace: bytes) -> None:
         """Void all documents of a namespace: they are evicted in their turn."""
         self._marks += 1
         self._fences[namespace] = self._marks
         if len(self._fences) > _FENCES_MAX:
-            self._fences.clear()
-            self._fence = self._marks
+            self._void(self._page.marked_ms)
+
+    def _void(self, marked_ms: int | None) -> None:
+        """Void all documents and all puts under way. `marked_ms`: since when nobody merges."""
+        # Not simply the next fence of the page: a namespace may have had that one.
+        self._marks += 1
+        self._fences.clear()
+        self._page = Page(self._marks, marked_ms)
 
     def _mark(self) -> bytes:
         """Give a mark that no other write or fetch of this store has had."""

@@ -36,9 +36,11 @@ def settled(course: Course) -> Step:
     """End a write that upstream has settled."""
     if course.token is None:
         return _repair(course)
-    if course.keys is None:
-        course = course._replace(keys=course.changed)
-    course = course._replace(seen=elders_of(course.keys, course.seen))
+    return ended(course._replace(seen=elders_of(course.keys, course.seen)))
+
+
+def ended(course: Course) -> Step:
+    """End the rows at hand: all of the write, or some."""
     rows = patched(course)
     if rows and not course.based:
         # Before the look: a row filled after it may hold what a younger write made of mine.
@@ -51,8 +53,9 @@ def with_bases(course: Course, event: Bases) -> Course:
 
     One that a later bump has voided may lack another write.
     """
-    assert course.keys is not None
-    digests = course.keys.view()
+    rows = course.keys if course.rows is None else course.rows
+    assert rows is not None
+    digests = rows.view()
     bases = tuple(
         (row, record.value)
         for row, record in event.records
@@ -70,9 +73,9 @@ def basing(course: Course, event: Event) -> Step:
 
 
 def _look(course: Course) -> Step:
-    keys, based = course.keys, frozenset(row for row, _ in course.bases)
-    if keys is not None and needs_look(keys, course.seen, based):
-        return course._replace(phase=Phase.LOOKING), (ReadRegistry(keys),)
+    rows, based = course.rows, frozenset(row for row, _ in course.bases)
+    if rows is not None and needs_look(rows, elders_of(rows, course.seen), based):
+        return course._replace(phase=Phase.LOOKING), (ReadRegistry(rows),)
     return _mirror(course, None)
 
 
@@ -97,20 +100,19 @@ def _mine(course: Course, has: Callable[[bytes], bool], epoch: bytes) -> bool:
 
 
 def _mirror(course: Course, look: Registry | None) -> Step:
-    keys, fence = course.keys, course.fence
+    rows, fence = course.rows, course.fence
     assert fence is not None
     based = frozenset(row for row, _ in course.bases)
-    ending = plan_end(keys, course.kinds, course.seen, based, fence, look)
-    course = course._replace(deeds=ending.deeds, bumps=ending.bumps, seen=())
-    if keys is None or ending.deeds.count(Deed.LEAVE) == len(ending.deeds):
-        return _finish(course)
+    ending = plan_end(rows, course.kinds, course.seen, based, fence, look)
     merged = tuple(base for base in course.bases if ending.deeds[base[0]] == Deed.MERGE)
-    course = course._replace(phase=Phase.MIRRORING, bases=())
-    return course, (Mirror(keys, ending.deeds, fence, merged),)
+    course = course._replace(deeds=ending.deeds, bumps=course.bumps | ending.bumps, bases=())
+    if rows is None or ending.deeds.count(Deed.LEAVE) == len(ending.deeds):
+        return _through(course)
+    return course._replace(phase=Phase.MIRRORING), (Mirror(rows, ending.deeds, fence, merged),)
 
 
 def mirroring(course: Course, event: Event) -> Step:
-    assert course.keys is not None
+    assert course.rows is not None
     if isinstance(event, Mirrored):
         unconfirmed = event.unconfirmed
     elif isinstance(event, Lost | Full):
@@ -118,14 +120,17 @@ def mirroring(course: Course, event: Event) -> Step:
     else:
         return course, ()
     # In doubt: the old record may still be there, or mine land after the next write's.
-    digests = course.keys.view()
+    digests = course.rows.view()
     doubtful = Bumps.of(frozenset(digests[row] % BUCKETS for row in unconfirmed))
-    return _finish(course._replace(bumps=course.bumps | doubtful))
+    return _through(course._replace(bumps=course.bumps | doubtful))
 
 
-def _finish(course: Course) -> Step:
-    # Only now, with the batch confirmed: whoever begins without seeing my token may put.
-    return course._replace(phase=Phase.FINISHING), (Finish(course.tokens(), course.bumps),)
+def _through(course: Course) -> Step:
+    if course.more:
+        return course._replace(phase=Phase.AMID, deeds=b""), ()
+    # Only now, with all rows confirmed: whoever begins without seeing my token may put.
+    course = course._replace(phase=Phase.FINISHING, seen=())
+    return course, (Finish(course.tokens(), course.bumps),)
 
 
 def finishing(course: Course, event: Event) -> Step:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from hevfast.cache.rows import Kind, Outcome
+from hevfast.cache.witness import Condition
 
 # Rows of one kind, in the order of the body: digest, id text, and the attributes to keep. No
 # attributes: the row is only taken out of the cache.
@@ -37,11 +38,13 @@ class Ticket(NamedTuple):
     touched: Touched
     # None: the store could not be told of the write, which it must make up for at the end.
     token: bytes | None
-    # The fence as it was at the begin, which the write's rows carry: whatever is voided while the
-    # write is in flight stays void.
+    # What the store needs at the end; as a rule the fence as it was at the begin, which the write's
+    # rows carry: whatever is voided while the write is in flight stays void.
     fence: int = 0
     # Whether patches may be merged onto cached rows.
     may_merge: bool = False
+    # The store cannot be told, and the write must not be sent. There is nothing to end.
+    refused: bool = False
 
 
 class Lease(NamedTuple):
@@ -73,9 +76,10 @@ class Store(Protocol):
     async def begin(self, touched: Touched) -> Ticket:
         """Announce a write; awaited before its last byte goes to upstream."""
 
-    async def end(self, ticket: Ticket, outcome: Outcome, parts: Iterable[Part]) -> None:
+    async def end(self, ticket: Ticket, outcome: Outcome, parts: Iterable[Part]) -> bool:
         """Keep what the write made, or see to it that nothing older is served; before the 200.
 
+        False: not even that could be done, and the write must not be answered 200.
         `parts` may be iterated more than once, or not at all.
         """
 
@@ -84,5 +88,8 @@ class Store(Protocol):
 
     async def read(self, namespace: bytes, ids: Sequence[bytes]) -> Found: ...
 
-    async def fill(self, lease: Lease, row: bytes) -> None:
-        """Keep a row that upstream gave after the lease was taken."""
+    async def fill(self, lease: Lease, row: bytes) -> bool:
+        """Keep a row that upstream gave after the lease was taken. False: the store failed."""
+
+    def condition(self) -> Condition:
+        """Say how the store is, as far as that is known without asking it."""

@@ -42,6 +42,11 @@ class Verdicts:
     def holds(self, authorization: bytes, namespace: bytes) -> bool:
         return self._until.get(_mark(authorization, namespace), 0.0) > monotonic_s()
 
+    def held(self, authorization: bytes, namespace: bytes, within_s: float) -> bool:
+        """Tell whether upstream has let this key in within so many seconds, if that is known."""
+        until = self._until.get(_mark(authorization, namespace))
+        return until is not None and until - _BELIEVED_S + within_s > monotonic_s()
+
 
 def _mark(authorization: bytes, namespace: bytes) -> int:
     # Neither holds a line break, so no two pairs give the same bytes.

@@ -1,14 +1,18 @@
-"""What an answer of upstream means for the cache: the outcome of a write, and its rows."""
+"""A write between its begin and its end in the cache: its outcome, its rows, and its answer."""
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Final
 
 from hevfast.batch.affected import Affected, read_affected, texts_of
 from hevfast.batch.faults import Key
 from hevfast.batch.mirror import is_conditional, rows_of
 from hevfast.batch.plan import Plan
 from hevfast.cache.rows import Kind, Outcome
-from hevfast.cache.store import Part
+from hevfast.cache.store import Part, Store, Touched
+from hevfast.core.errors import GatewayError
+
+if TYPE_CHECKING:
+    from hevfast.upstream.exchange import Answer
 
 _KINDS: Final = {
     Key.UPSERT_ROWS: Kind.UPSERT,
@@ -22,6 +26,49 @@ _KINDS: Final = {
 # front of it did.
 _REQUEST_TIMEOUT: Final = 408
 _SERVER_FAULT: Final = 500
+
+# Seconds. A cache that has failed is tried again after as long.
+_RETRY_AFTER: Final = b"2"
+
+
+async def sent_between(
+    cache: Store,
+    touched: Touched,
+    send: Callable[[], Awaitable["Answer"]],
+    rows: "WrittenRows | None" = None,
+) -> "Answer":
+    """Send a write between its begin and its end in the cache.
+
+    `rows`: None if the cache is told of everything in the namespace.
+
+    Raises: GatewayError, also if the cache can't be told of the write and must be.
+    """
+    ticket = await cache.begin(touched)
+    if ticket.refused:
+        raise GatewayError(
+            "service_unavailable",
+            "The cache cannot be reached, so the write was refused and not sent: other gateways "
+            "would go on serving the rows of before.",
+            headers=((b"retry-after", _RETRY_AFTER),),
+        )
+    try:
+        answer = await send()
+    except BaseException:
+        # Refused connections and cut answers alike: upstream may have the write or not. So with a
+        # client that left while it was under way.
+        await cache.end(ticket, Outcome.UNKNOWN, rows or ())
+        raise
+    if rows is not None:
+        rows.answered(answer.body)
+    if not await cache.end(ticket, outcome_of(answer.status), rows or ()):
+        if not isinstance(answer.body, bytes):
+            await answer.body.aclose()
+        raise GatewayError(
+            "upstream_error",
+            "The write was applied, but the cache cannot be reached any more: until it is told, "
+            "other gateways may serve the rows of before.",
+        )
+    return answer
 
 
 def outcome_of(status: int) -> Outcome:

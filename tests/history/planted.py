@@ -14,6 +14,7 @@ from hevfast.cache.lmdb_store import LmdbStore
 from hevfast.cache.rows import Kind, Outcome
 from hevfast.cache.transactional import NOTHING, Document, Held, Row, Transaction
 from hevfast.routes import settling, write
+from tests.history.planted_cluster import CLUSTER_PLANTS
 
 
 def spoiled_rows_are_put() -> None:
@@ -162,5 +163,5 @@ PLANTS: Final[dict[str, Callable[[], None]]] = {
 
 
 def build() -> Any:
-    PLANTS[os.environ["HEVFAST_TEST_PLANT"]]()
+    (PLANTS | CLUSTER_PLANTS)[os.environ["HEVFAST_TEST_PLANT"]]()
     return app.build()

@@ -85,7 +85,9 @@ def _is_worker(pid: int) -> bool:
 
 
 @contextlib.contextmanager
-def running(upstream_port: int, workers: int, plant: str | None) -> Iterator[GatewayProcess]:
+def running(
+    upstream_port: int, workers: int, plant: str | None, **settings: str
+) -> Iterator[GatewayProcess]:
     """Run the gateway; with a plant, one that breaks a rule of the cache."""
     port = unused_port()
     with tempfile.TemporaryDirectory() as folder:
@@ -94,12 +96,12 @@ def running(upstream_port: int, workers: int, plant: str | None) -> Iterator[Gat
             TPUF_URL=f"http://127.0.0.1:{upstream_port}",
             TURBOPUFFER_API_KEY=KEY,
             HEVFAST_WORKERS=str(workers),
-            HEVFAST_CACHE="lmdb",
             HEVFAST_DATA_DIR=folder,
             HEVFAST_DOUBT_MS=str(DOUBT_MS),
             HEVFAST_UPSTREAM_CONNECT_TIMEOUT_MS=str(READ_TIMEOUT_MS),
             HEVFAST_UPSTREAM_READ_TIMEOUT_MS=str(READ_TIMEOUT_MS),
             HEVFAST_UPSTREAM_TOTAL_TIMEOUT_MS=str(TOTAL_TIMEOUT_MS),
+            **settings,
         )
         log = Path(folder, "log")
         with log.open("wb") as output:

@@ -55,6 +55,20 @@ def test_broken_rule_of_the_cache_is_seen(plant: str) -> None:
     assert report.violation is not None, story(report)
 
 
+@pytest.mark.timeout(120)
+def test_gateways_on_a_cluster_keep_their_promises_under_faults_and_kills() -> None:
+    """Also while the cluster is away: what it cannot be told of is refused."""
+    report = run(Options(4.0, seeded(), store="aerospike"))
+    assert not report.wrong, story(report)
+
+
+@pytest.mark.timeout(120)
+def test_broken_rule_of_the_registry_form_is_seen() -> None:
+    """One of many, and soon seen; `python -m tests.history --store aerospike` has the others."""
+    report = run(Options(PLANTED_S, seeded(), store="aerospike", plant="hits_need_no_stamp"))
+    assert report.violation is not None, story(report)
+
+
 def test_upstream_that_tells_of_old_rows_is_seen() -> None:
     report = run(Options(PLANTED_S, seeded(), kill=False, hold=False, stale=True))
     assert report.violation is not None, story(report)

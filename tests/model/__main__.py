@@ -12,7 +12,15 @@ from tests.model.configurations import (
     WINDOWS,
 )
 from tests.model.embedded_plants import EMBEDDED_PLANTS
-from tests.model.report import explore_embedded, explore_planted, explore_registry, tell
+from tests.model.pipeline_cases import PIPELINE_LARGE, PIPELINE_SMALL, PIPELINE_WINDOWS
+from tests.model.pipeline_plants import PIPELINE_PLANTS
+from tests.model.report import (
+    explore_embedded,
+    explore_pipelines,
+    explore_planted,
+    explore_registry,
+    tell,
+)
 from tests.model.store_plants import STORE_PLANTS
 from tests.model.write_plants import WRITE_PLANTS
 
@@ -32,14 +40,20 @@ def main() -> int:
         )
         transactional = (explore_planted(p, explore_embedded) for p in EMBEDDED_PLANTS)
         surprises += tell(transactional, expect_wrong=True)
+        pipelines = (explore_planted(p, explore_pipelines) for p in PIPELINE_PLANTS)
+        surprises += tell(pipelines, expect_wrong=True)
     elif options.windows:
         surprises = tell(map(explore_registry, WINDOWS), expect_wrong=True)
+        surprises += tell(map(explore_pipelines, PIPELINE_WINDOWS), expect_wrong=True)
     else:
         by_registry = partial(explore_registry, seconds=options.seconds)
         by_transaction = partial(explore_embedded, seconds=options.seconds)
         surprises = tell(map(by_registry, LARGE if options.large else SMALL), expect_wrong=False)
         embedded = EMBEDDED_LARGE if options.large else EMBEDDED_SMALL
         surprises += tell(map(by_transaction, embedded), expect_wrong=False)
+        by_file = partial(explore_pipelines, seconds=options.seconds)
+        cases = PIPELINE_LARGE if options.large else PIPELINE_SMALL
+        surprises += tell(map(by_file, cases), expect_wrong=False)
     print("as expected" if not surprises else f"{surprises} not as expected")
     return 1 if surprises else 0
 

@@ -25,8 +25,9 @@ class Write:
     """A write and the outcomes it may have.
 
     `kind`: put, patch, delete; everything (no ids known), filter (a complete list of ids known).
-    `outcomes`: O applied, M applied but this row not affected, R rejected, U connection lost,
-    N never sent. A write that hears none of them ends by a fault only.
+    `outcomes`: O applied, M applied but this row not affected, R rejected, U connection lost, C
+    lost and too many in doubt already, N never sent. A write that hears none of them ends by a
+    fault only.
     """
 
     kind: str
@@ -48,6 +49,8 @@ class Configuration:
     young: bool = False
     # Whether the store hears only at the end what a write does to its rows.
     late_kinds: bool = False
+    # Whether the rows of a write are ended one after the other.
+    parted: bool = False
     # Whether fetches read the registry and then the record, and never the other way round.
     one_order: bool = False
     # Whether the cache must agree with upstream once all is quiet.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
+from hevfast.cache.coherence import Mode
 from tests.model.configuration import Configuration, Write
 
 Patches = Callable[[], Any]
@@ -28,6 +29,9 @@ def nursery(plants: list[Plant]) -> Callable[..., Callable[[Patches], None]]:
         cached: bool = True,
         young: bool = False,
         one_order: bool = False,
+        mode: Mode = Mode.REFUSE,
+        buckets: tuple[int, ...] = (0,),
+        parted: bool = False,
         **faults: int,
     ) -> Callable[[Patches], None]:
         where = Configuration(
@@ -37,6 +41,10 @@ def nursery(plants: list[Plant]) -> Callable[..., Callable[[Patches], None]]:
             cached=cached,
             young=young,
             one_order=one_order,
+            mode=mode,
+            buckets=buckets,
+            late_kinds=parted,
+            parted=parted,
             faults=faults,
         )
 

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
-from tests.model import embedded_form, registry_form
+from tests.model import embedded_form, pipeline_world, registry_form
 from tests.model.configuration import Configuration
+from tests.model.pipeline_account import Case
+from tests.model.pipeline_plants import PipelinePlant
 from tests.model.planting import Plant
 from tests.model.search import Found
 
@@ -44,7 +46,13 @@ def explore_embedded(configuration: Configuration, seconds: float = 1e9) -> Repo
     return Report(configuration.name, found, trace, frozenset(world.hits), world)
 
 
-def explore_planted(plant: Plant, explore: Explore) -> Report:
+def explore_pipelines(case: Case, seconds: float = 1e9) -> Report:
+    world, found = pipeline_world.run(case, seconds)
+    trace = tuple(map(pipeline_world.spelled, found.trace))
+    return Report(case.name, found, trace, frozenset(), world)
+
+
+def explore_planted(plant: Plant | PipelinePlant, explore: Explore) -> Report:
     with ExitStack() as stack:
         for change in plant.patches():
             stack.enter_context(change)

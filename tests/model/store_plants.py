@@ -7,9 +7,10 @@ from unittest.mock import patch
 
 from hevfast.cache import coherence, records, registry, settling
 from hevfast.cache import operations as ops
-from hevfast.cache.course import Course, Step, over
+from hevfast.cache.course import Course, Mode, Step, over
 from hevfast.cache.events import (
     Answer,
+    Crowded,
     Done,
     Event,
     Full,
@@ -199,3 +200,70 @@ def _() -> Any:
         return (after, (Send(),)) if isinstance(event, Full) else step
 
     return in_phase(coherence.Phase.BEGINNING, unvoided)
+
+
+def unregistered(course: Course, event: Event, step: Step) -> Step:
+    """Send a write whose begin was lost twice, whatever the mode, and do nothing else."""
+    if not isinstance(event, Lost) or len(course.spare) > 1:
+        return step
+    return course._replace(phase=coherence.Phase.WORKING, spare=()), (Send(),)
+
+
+@plant("a write that should be refused is sent", PUT, begin=2, crash=1)
+def _() -> Any:
+    return in_phase(coherence.Phase.BEGINNING, unregistered)
+
+
+@plant("a write nobody knows of leaves the registry", PUT, mode=Mode.OPEN, begin=2, crash=1)
+def _() -> Any:
+    return in_phase(coherence.Phase.BEGINNING, unregistered)
+
+
+@plant(
+    "a write nobody knows of leaves the registry, and another patches",
+    *(PUT, PATCH),
+    mode=Mode.OPEN,
+    begin=2,
+)
+def _() -> Any:
+    return in_phase(coherence.Phase.BEGINNING, unregistered)
+
+
+@plant("a refusing gateway answers 200 without a repair", PUT, fetches=(0,), fail=2, hopeless=1)
+def _() -> Any:
+    def give_up(course: Course) -> Step:
+        return over(course, Answer(Verdict.APPLIED))
+
+    return patch.object(settling, "_give_up", give_up)
+
+
+def forsaken(course: Course, event: Event, step: Step) -> Step:
+    return over(course, Answer(Verdict.UNKNOWN)) if isinstance(event, Crowded) else step
+
+
+@plant(
+    "a forsaken write leaves the registry", Write("put", outcomes="C"), PUT, fetches=(0,), full=1
+)
+def _() -> Any:
+    def dropped(course: Course, event: Event, step: Step) -> Step:
+        if not isinstance(event, Crowded) or not course.tokens():
+            return forsaken(course, event, step)
+        after = course._replace(phase=coherence.Phase.DROPPING, answered=True)
+        return after, (ops.DropTokens(course.tokens()),)
+
+    return in_phase(coherence.Phase.WORKING, dropped)
+
+
+@plant(
+    "a removal that failed is not owed",
+    Write("put", outcomes="C"),
+    fetches=(0,),
+    mode=Mode.OPEN,
+    begin=2,
+    fail=2,
+)
+def _() -> Any:
+    def unowed(course: Course, event: Event, step: Step) -> Step:
+        return over(course, Answer(Verdict.UNKNOWN)) if isinstance(event, Lost) else step
+
+    return in_phase(coherence.Phase.FORSAKING, unowed)

@@ -165,7 +165,7 @@ class World:
         asked = []
         for action in actions:
             if isinstance(action, Owe):
-                number = self.actions.of(action.repair)
+                number = self.actions.of(action.debt)
                 state = state._replace(debts=(*state.debts, (number, writer.commits)))
             elif isinstance(action, Answer):
                 owing = any(isinstance(other, Owe) for other in actions)

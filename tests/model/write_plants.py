@@ -29,6 +29,10 @@ DELETE, PATCH, PUT = Write("delete"), Write("patch"), Write("put")
 EVERYTHING, FILTER = Write("everything", ()), Write("filter")
 
 
+def on(write: Write, *keys: int) -> Write:
+    return Write(write.kind, keys, write.outcomes)
+
+
 WRITE_PLANTS: list[Plant] = []
 plant = nursery(WRITE_PLANTS)
 
@@ -208,6 +212,51 @@ def _() -> Any:
         return Ending(b"", NO_BUMPS) if keys is None else real(keys, *others)
 
     return patch.object(settling, "plan_end", plan_end)
+
+
+@plant(
+    "elders are forgotten after some rows", on(PUT, 0, 1), on(PUT, 1), buckets=(0, 1), parted=True
+)
+def _() -> Any:
+    def forgetful(course: Course, event: Event, step: Step) -> Step:
+        after, actions = step
+        return (after._replace(seen=()) if after.more else after), actions
+
+    return in_phase(coherence.Phase.MIRRORING, forgetful)
+
+
+@plant("a write ends with some of its rows", on(PUT, 0, 1), buckets=(0, 1), parted=True)
+def _() -> Any:
+    real = settling._through
+    return patch.object(settling, "_through", lambda mine: real(mine._replace(more=False)))
+
+
+@plant(
+    "rows in doubt are forgotten with the next", on(PUT, 0, 1), buckets=(0, 1), parted=True, doubt=1
+)
+def _() -> Any:
+    def forgetful(course: Course, event: Event, step: Step) -> Step:
+        after, actions = step
+        return (after._replace(bumps=NO_BUMPS) if after.more else after), actions
+
+    return in_phase(coherence.Phase.MIRRORING, forgetful)
+
+
+@plant(
+    "a repair bumps the rows at hand",
+    on(PUT, 0, 1),
+    on(PUT, 0),
+    buckets=(0, 1),
+    parted=True,
+    fail=1,
+)
+def _() -> Any:
+    real = course.fences
+
+    def fences(mine: Course) -> Any:
+        return real(mine if mine.rows is None else mine._replace(keys=mine.rows))
+
+    return patch.object(settling, "fences", fences)
 
 
 # ---- upstream's answer is lost

@@ -3,11 +3,12 @@
 from typing import Any
 
 from hevfast.cache import operations as ops
-from hevfast.cache.coherence import Phase
+from hevfast.cache.coherence import Course, Phase
 from hevfast.cache.events import (
     Applied,
     AwaitLapse,
     Bases,
+    Crowded,
     Done,
     DoubtLapsed,
     Lost,
@@ -68,7 +69,9 @@ def _upstream_steps(world: World, state: State, i: int, writer: Writer) -> Steps
         yield ("upstream rejects", i), becomes(REJECTED)
     if "M" in write.outcomes:
         yield ("upstream: condition unmet", i), becomes(UNMET)
-    if writer.dead or world.course(writer).phase in (Phase.CLEARING, Phase.DOUBTING):
+    # A write that is over and not settled is one that was forsaken.
+    unheard = (Phase.CLEARING, Phase.DOUBTING, Phase.FORSAKING, Phase.OVER)
+    if writer.dead or world.course(writer).phase in unheard:
         yield ("the request is lost", i), becomes(LOST)
 
 
@@ -102,9 +105,12 @@ def _crash_steps(world: World, state: State, i: int, writer: Writer) -> Steps:
 
 def _hearing_steps(world: World, state: State, i: int, writer: Writer) -> Steps:
     course = world.course(writer)
+    write = world.configuration.writes[i]
+    if course.phase is Phase.AMID:
+        done = write.keys.index(shop.number_of(course.rows.view()[0])) + 1  # type: ignore[union-attr]
+        yield ("tells more rows", i), world.hear(state, i, _part(world, write, done), writer.acts)
     if course.phase is not Phase.WORKING or writer.upstream == NOT_SENT:
         return
-    write = world.configuration.writes[i]
     absent = [token for token in course.seen if token.held == ELSEWHERE]
     if absent:
         owners = [world.tokens[token.id] for token in absent]
@@ -122,14 +128,23 @@ def _hearing_steps(world: World, state: State, i: int, writer: Writer) -> Steps:
         yield ("hears rejected", i), world.hear(state, i, Rejected(), writer.acts)
     if "U" in write.outcomes:
         yield ("loses its connection", i), world.hear(state, i, Unknown(), writer.acts)
+    if "C" in write.outcomes:
+        yield ("loses its connection, like many", i), world.hear(state, i, Crowded(), writer.acts)
 
 
 def _applied(world: World, write: Write) -> Applied:
+    if world.configuration.parted:
+        return _part(world, write, 0)
     if write.kind == "filter":
         return Applied(keys=world.keys_of(write.keys))
     if write.kind != "everything" and world.configuration.late_kinds:
         return Applied(world.kinds_of(write), world.keys_of(write.keys))
     return Applied()
+
+
+def _part(world: World, write: Write, row: int) -> Applied:
+    keys, kinds = world.keys_of(write.keys[row : row + 1]), world.kinds_of(write)[row : row + 1]
+    return Applied(kinds, keys, last=row + 1 == len(write.keys))
 
 
 def _action_steps(
@@ -190,7 +205,7 @@ def _batch_steps(world: World, state: State, i: int, writer: Writer, at: int) ->
     for row in rows:
         left = tuple(other for other in rows if other != row)
         if isinstance(op, ops.ReadBases):
-            record = state.store.records[world.configuration.writes[i].keys[row]]
+            record = state.store.records[_number(world, world.course(writer), row)]
             more = found if record is None else (*found, (row, record))
             yield ("reads base", i, row), _batched(world, state, i, at, left, more)
             continue
@@ -208,6 +223,12 @@ def _batch_steps(world: World, state: State, i: int, writer: Writer, at: int) ->
             afloat = tuple(sorted((*state.afloat, (number, row, i)), key=repr))
             later = failed._replace(afloat=afloat)
             yield ("has on the wire", i, number, row), _batched(world, later, i, at, left, doubt)
+
+
+def _number(world: World, course: Course, row: int) -> int:
+    rows = course.keys if course.rows is None else course.rows
+    assert rows is not None
+    return shop.number_of(rows.view()[row])
 
 
 def _batched(

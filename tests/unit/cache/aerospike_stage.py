@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 from hevfast.batch.mirror import digest_of
 from hevfast.cache.aerospike_store import AerospikeStore
+from hevfast.cache.course import Mode
 from hevfast.cache.merging import merged
 from hevfast.cache.rows import Outcome
 from hevfast.cache.store import Touched
@@ -49,7 +50,11 @@ def fresh_prefix() -> str:
 
 
 def store_of(
-    hosts: list[Host], set_prefix: str, *, registry_namespace: str = REGISTRY
+    hosts: list[Host],
+    set_prefix: str,
+    *,
+    registry_namespace: str = REGISTRY,
+    mode: Mode = Mode.OPEN,
 ) -> AerospikeStore:
     return AerospikeStore(
         hosts,
@@ -60,14 +65,19 @@ def store_of(
         merge=merged,
         registry_namespace=registry_namespace,
         set_prefix=set_prefix,
+        mode=mode,
     )
 
 
 @asynccontextmanager
 async def opened(
-    hosts: list[Host], set_prefix: str, *, registry_namespace: str = REGISTRY
+    hosts: list[Host],
+    set_prefix: str,
+    *,
+    registry_namespace: str = REGISTRY,
+    mode: Mode = Mode.OPEN,
 ) -> AsyncIterator[AerospikeStore]:
-    store = store_of(hosts, set_prefix, registry_namespace=registry_namespace)
+    store = store_of(hosts, set_prefix, registry_namespace=registry_namespace, mode=mode)
     await store.open()
     try:
         yield store

@@ -4,7 +4,9 @@ Random sequences, some on a registry that is lost in between: the same answers, 
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import aerospike
 import pytest
@@ -12,9 +14,10 @@ import pytest
 from hevfast.cache import aerospike_documents as documents
 from hevfast.cache import aerospike_registry as registries
 from hevfast.cache import operations as ops
-from hevfast.cache.aerospike_client import AerospikeCluster
+from hevfast.cache.aerospike_client import DONE, NOT_FOUND, AerospikeCluster, do_batch
 from hevfast.cache.aerospike_documents import Lives, Mirroring
-from hevfast.cache.aerospike_registry import Place, Span, layout_of
+from hevfast.cache.aerospike_registry import Asked, Place, Span, layout_of
+from hevfast.cache.ending import elders_of
 from hevfast.cache.events import Began, Finished, Looked
 from hevfast.cache.keys import BUCKETS, NO_BUMPS, WHOLE, Bumps, Keys
 from hevfast.cache.operations import Deed
@@ -80,6 +83,21 @@ class Twins:
         fence = fence._replace(epoch=counted, counters=fence.counters[:8])
         return registry._replace(fence=fence, tokens=tuple(sorted(registry.tokens)))
 
+    def operated(
+        self, asked: Asked, alone: Callable[[aerospike.Client], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Do an operation together with others, or alone where it has to be, and now and then."""
+        if self.rng.random() < 0.3:
+            return alone(self.client)
+        others = self.rng.randrange(3)
+        beside = [registries.finish(self.place, ops.Finish((self.draw(),), NO_BUMPS)).record]
+        do_batch(self.client, [*beside * others, *asked.before, asked.record])
+        if asked.record.result == DONE:
+            bins: dict[str, Any] = asked.record.record[2]
+            return bins
+        assert asked.record.result == NOT_FOUND
+        return alone(self.client)
+
     # One step of each kind…
 
     def begin(self) -> None:
@@ -91,15 +109,21 @@ class Twins:
         self.tokens.append(op.token)
         reply = self.told(op)
         assert isinstance(reply, Began)
-        found = self.as_modelled(registries.begin(self.client, self.place, op, 100))
+        asked = registries.begin(self.place, op, 100)
+        bins = self.operated(asked, asked.alone)
+        found = self.as_modelled(registries.began(asked, bins))
         assert found is not None
-        assert found.tokens == reply.registry.tokens
+        # Tokens of strangers may be left out, and no others.
+        all_there = reply.registry.tokens
+        assert set(elders_of(keys, all_there)) <= set(found.tokens) <= set(all_there)
         assert found.young == reply.registry.young
 
     def finish(self) -> None:
         op = ops.Finish(self.some_tokens(), self.bumps())
         reply = self.told(op)
-        found = registries.finish(self.client, self.place, op)
+        asked = registries.finish(self.place, op)
+        alone = partial(registries.finish_alone, asked=asked)
+        found = registries.finished(self.operated(asked, alone))
         assert isinstance(reply, Finished)
         assert found.there == reply.there
         assert self.epochs.get(found.epoch, b"") == reply.epoch
@@ -146,7 +170,9 @@ class Twins:
         mirror = ops.Mirror(keys, bytes([deed]), found.fence, ())
         rows = [(DIGESTS[number].to_bytes(4, "big"), b"id", value)]
         mirroring = Mirroring(self.place, mirror, rows, {}, None, Lives(100))
-        assert documents.mirror_rows(self.client, mirroring, [0]) == frozenset()
+        records = mirroring.records({0: False})
+        do_batch(self.client, records)
+        assert documents.left_of({0: False}, records) == ({}, [])
         stamp = model.fence_of(shelf).stamp(DIGESTS[number] % BUCKETS)
         record = Record(value, stamp) if deed is Deed.PUT else None
         self.model, _ = model.write_record(self.model, number, record)
@@ -191,7 +217,9 @@ class Twins:
         assert self.as_modelled(found) == reply.registry
         rows = [(digest.to_bytes(4, "big"), b"id", None) for digest in DIGESTS]
         keys, numbers = Keys.of(DIGESTS), range(len(DIGESTS))
-        records = dict(documents.read_bases(self.client, self.place, keys, rows, numbers))
+        reads = documents.base_reads(self.place, keys, numbers)
+        do_batch(self.client, reads)
+        records = dict(documents.bases_of(rows, numbers, reads))
         for number, digest in enumerate(DIGESTS):
             modelled, record = self.model.records[number], records.get(number)
             if modelled is not None and modelled.lease is not None:

@@ -10,6 +10,7 @@ from hevfast.cache.events import (
     AwaitLapse,
     Bases,
     Began,
+    Crowded,
     Done,
     DoubtLapsed,
     Event,
@@ -68,6 +69,7 @@ def run(
 
 
 BEGAN = Began(registry())
+SOME = Applied(bytes([Kind.UPSERT]), Keys.of([1]), last=False)
 FINISHED = Finished(True, b"epoch--1")
 
 
@@ -162,12 +164,14 @@ def test_a_second_begin_takes_another_token_and_ends_both() -> None:
 
 def test_without_a_token_writes_are_refused_or_owed() -> None:
     course, log = run(Lost(), Lost())
-    assert log[-1] == (Answer(Verdict.UNAVAILABLE),)
+    assert log[-1] == (Owe(Repair((MINE, SPARE), NO_BUMPS)), Answer(Verdict.UNAVAILABLE))
     assert course.phase is Phase.OVER
 
-    _, log = run(Lost(), Lost(), Applied(), Lost(), OutOfTime(), mode=Mode.OPEN)
+    _, log = run(Lost(), Lost(), Lost(), Applied(), Lost(), OutOfTime(), mode=Mode.OPEN)
     repair = Repair((MINE, SPARE), BOTH)
     assert log[2:] == [
+        # The next best thing, if the store can be reached at all.
+        (RemoveRegistry(),),
         (Send(),),
         (repair,),
         (repair,),
@@ -239,6 +243,48 @@ def test_lists_kept_elsewhere_are_taken_for_everything_until_they_are_found() ->
     assert log[-1] == (Mirror(KEYS, bytes([Deed.PUT] * 2), FENCE, ()),)
 
 
+def test_rows_are_ended_some_at_a_time() -> None:
+    rest = Applied(PATCHES[:1], Keys.of([2]))
+    course, log = run(BEGAN, SOME, Mirrored(frozenset({0})), rest, kinds=b"")
+    assert log[2:4] == [(Mirror(Keys.of([1]), bytes([Deed.PUT]), FENCE, ()),), ()]
+    # The bases of each part are its own.
+    assert log[4] == (ReadBases((0,)),)
+    for event in (Bases(((0, Record(b"base", FENCE.stamp(2))),)), Looked(registry())):
+        course, actions = on(course, event)
+    assert actions == (Mirror(Keys.of([2]), bytes([Deed.MERGE]), FENCE, ((0, b"base"),)),)
+    _, actions = on(course, Mirrored())
+    assert actions == (Finish((MINE,), Bumps(frozenset({1}))),)
+
+
+def test_repair_amid_the_rows_covers_all_of_them() -> None:
+    course, _ = run(Began(registry(OTHER)), SOME, Mirrored(), kinds=b"")
+    course, actions = on(course, Applied(UPSERTS[:1], Keys.of([2])))
+    assert actions == (ReadRegistry(Keys.of([2])),)
+    _, actions = on(course, Looked(None))
+    assert actions == (Repair((MINE,), BOTH),)
+
+
+def test_doubt_is_ended_some_rows_at_a_time() -> None:
+    _, log = run(
+        *(BEGAN, Unknown(), Done(), DoubtLapsed(Keys.of([1]), last=False), Mirrored()),
+        Applied(bytes([Kind.UNSTATED]), Keys.of([2])),
+    )
+    assert log[4:] == [
+        (Mirror(Keys.of([1]), bytes([Deed.REMOVE]), FENCE, ()),),
+        (),
+        (Mirror(Keys.of([2]), bytes([Deed.REMOVE]), FENCE, ()),),
+    ]
+
+
+@pytest.mark.parametrize(("event", "owed"), [(Done(), False), (Lost(), True)])
+def test_one_doubt_too_many_removes_the_registry(event: Event, owed: bool) -> None:
+    course, log = run(BEGAN, Crowded(), event)
+    assert log[-2] == (RemoveRegistry(),)
+    owing = (Owe(RemoveRegistry()),) if owed else ()
+    assert log[-1] == (*owing, Answer(Verdict.UNKNOWN))
+    assert course.phase is Phase.OVER
+
+
 STRAY: tuple[Event, ...] = (
     Began(registry()),
     Bases(()),
@@ -249,6 +295,7 @@ STRAY: tuple[Event, ...] = (
     Applied(),
     Rejected(),
     Unknown(),
+    Crowded(),
     DoubtLapsed(),
 )
 
@@ -258,10 +305,12 @@ REACHED: dict[Phase, tuple[tuple[Event, ...], set[type[Event]]]] = {
     Phase.VOIDING: ((Full(),), set()),
     Phase.DROPPING: ((BEGAN, Rejected()), set()),
     Phase.CLEARING: ((BEGAN, Unknown()), set()),
+    Phase.FORSAKING: ((BEGAN, Crowded()), set()),
     Phase.DOUBTING: ((BEGAN, Unknown(), Done()), {DoubtLapsed}),
     Phase.LOOKING: ((Began(registry(OTHER)), Applied()), {Looked}),
     Phase.BASING: ((BEGAN, Applied(PATCHES)), {Bases}),
     Phase.MIRRORING: ((BEGAN, Applied()), {Mirrored}),
+    Phase.AMID: ((BEGAN, SOME, Mirrored()), {Applied}),
     Phase.FINISHING: ((BEGAN, Applied(), Mirrored()), {Finished}),
     Phase.REPAIRING: ((BEGAN, Applied(), Mirrored(), Lost()), set()),
     Phase.REMOVING: ((BEGAN, Applied(), Mirrored(), Full()), set()),

@@ -1,7 +1,7 @@
 """The LMDB store's promises, one worker and several, one step at a time."""
 
 import random
-from pathlib import Path
+from array import array
 
 import lmdb
 import pytest
@@ -17,171 +17,16 @@ from tests.unit.cache.writes import (
     EVERYTHING,
     NS,
     begin,
-    encoded,
     fetch,
     hit,
     part,
     patch,
-    store_in,
     touched,
     upsert,
     write,
 )
 
 pytestmark = pytest.mark.anyio
-
-
-async def test_row_of_an_applied_write_is_a_hit(store: LmdbStore) -> None:
-    await write(store, upsert(a={"n": 1}))
-    assert await hit(store, b"a") == {"n": 1}
-    assert await hit(store, b"b") is None
-
-
-async def test_rejected_write_never_shows(store: LmdbStore) -> None:
-    await write(store, upsert(a={"n": 1}))
-    ticket = await begin(store, b"a")
-    await store.end(ticket, Outcome.REJECTED, upsert(a={"n": 2}))
-    assert await hit(store, b"a") == {"n": 1}
-
-
-async def test_namespaces_do_not_mix(store: LmdbStore) -> None:
-    await write(store, upsert(a={"n": 1}))
-    assert (await store.read(b"other", [b"a"])).rows == [None]
-
-
-async def test_deleted_row_is_gone(store: LmdbStore) -> None:
-    await write(store, upsert(a={"n": 1}))
-    await write(store, [part(Kind.DELETE, {b"a": None})])
-    assert await hit(store, b"a") is None
-
-
-async def test_row_that_cannot_be_cached_takes_the_older_one_out(store: LmdbStore) -> None:
-    await write(store, upsert(a={"n": 1}))
-    await write(store, [part(Kind.UPSERT, {b"a": None})])
-    assert await hit(store, b"a") is None
-
-
-async def test_patch_merges_and_null_clears(store: LmdbStore) -> None:
-    await write(store, upsert(a={"n": 1, "m": 2, "k": 3}))
-    await write(store, patch(a={"m": 5, "k": None}))
-    assert await hit(store, b"a") == {"n": 1, "m": 5}
-
-
-async def test_patch_of_an_uncached_row_caches_nothing(store: LmdbStore) -> None:
-    await write(store, patch(a={"n": 1}))
-    assert await hit(store, b"a") is None
-
-
-async def test_overlapping_writes_cache_neither(store: LmdbStore) -> None:
-    await write(store, upsert(a={"n": 0}, b={"n": 0}))
-    first = await begin(store, b"a", b"b")
-    second = await begin(store, b"a")
-    await store.end(second, Outcome.APPLIED, upsert(a={"n": 2}))
-    assert await hit(store, b"a") is None
-    await store.end(first, Outcome.APPLIED, upsert(a={"n": 1}, b={"n": 1}))
-    assert await hit(store, b"a") is None
-    assert await hit(store, b"b") == {"n": 1}
-
-
-async def test_overlap_of_workers_is_seen(store: LmdbStore, other: LmdbStore) -> None:
-    first = await begin(store, b"a")
-    second = await begin(other, b"a")
-    await store.end(first, Outcome.APPLIED, upsert(a={"n": 1}))
-    await other.end(second, Outcome.APPLIED, upsert(a={"n": 2}))
-    assert await hit(store, b"a") is None
-
-
-@pytest.mark.parametrize("rows", [2, 17, 300])
-async def test_overlap_of_large_and_small_writes_is_seen(store: LmdbStore, rows: int) -> None:
-    names = [b"r%d" % n for n in range(rows)]
-    large = await begin(store, *names)
-    small = await begin(store, names[-1])
-    await store.end(small, Outcome.APPLIED, [part(Kind.UPSERT, {names[-1]: b'{"n":2}'})])
-    await store.end(large, Outcome.APPLIED, [part(Kind.UPSERT, dict.fromkeys(names, b'{"n":1}'))])
-    assert await hit(store, names[-1]) is None
-    assert await hit(store, names[0]) == {"n": 1}
-
-
-async def test_overlap_of_large_writes_is_seen(store: LmdbStore) -> None:
-    first = await begin(store, *[b"r%d" % n for n in range(100)])
-    second = await begin(store, *[b"r%d" % n for n in range(99, 200)])
-    for ticket, names in ((second, range(99, 200)), (first, range(100))):
-        rows = {b"r%d" % n: b'{"n":1}' for n in names}
-        await store.end(ticket, Outcome.APPLIED, [part(Kind.UPSERT, rows)])
-    assert await hit(store, b"r99") is None
-    assert await hit(store, b"r98") == {"n": 1}
-    assert await hit(store, b"r100") == {"n": 1}
-
-
-async def test_namespace_write_voids_all_and_spoils_what_is_in_flight(store: LmdbStore) -> None:
-    await write(store, upsert(a={"n": 0}, b={"n": 0}))
-    elder = await begin(store, b"a")
-    whole = await store.begin(EVERYTHING)
-    younger = await begin(store, b"b")
-    await store.end(younger, Outcome.APPLIED, upsert(b={"n": 1}))
-    await store.end(whole, Outcome.APPLIED, [])
-    await store.end(elder, Outcome.APPLIED, upsert(a={"n": 1}))
-    assert await hit(store, b"a") is None
-    assert await hit(store, b"b") is None
-    await write(store, upsert(b={"n": 2}))
-    assert await hit(store, b"b") == {"n": 2}
-
-
-async def test_fetch_fills_what_it_missed(store: LmdbStore) -> None:
-    await fetch(store, b"a", {"n": 1})
-    assert await hit(store, b"a") == {"n": 1}
-
-
-async def test_fetch_that_read_before_a_write_does_not_fill(store: LmdbStore) -> None:
-    lease = (await store.read(NS, [b"a"])).leases[0]
-    assert lease is not None
-    await write(store, upsert(a={"n": 2}))
-    await store.fill(lease, encoded({"n": 1}))
-    assert await hit(store, b"a") == {"n": 2}
-    lease = (await store.read(NS, [b"b"])).leases[0]
-    assert lease is not None
-    await write(store, [part(Kind.DELETE, {b"b": None})])
-    await store.fill(lease, encoded({"n": 1}))
-    assert await hit(store, b"b") is None
-
-
-async def test_fetch_that_read_before_a_namespace_write_does_not_fill(store: LmdbStore) -> None:
-    lease = (await store.read(NS, [b"a"])).leases[0]
-    assert lease is not None
-    await store.end(await store.begin(EVERYTHING), Outcome.APPLIED, [])
-    await store.fill(lease, encoded({"n": 1}))
-    assert await hit(store, b"a") is None
-
-
-async def test_one_fetch_at_a_time_may_fill(store: LmdbStore) -> None:
-    elder = (await store.read(NS, [b"a"])).leases[0]
-    assert elder is not None
-    assert (await store.read(NS, [b"a"])).leases == [None]
-    await store.fill(elder, encoded({"n": 1}))
-    assert await hit(store, b"a") == {"n": 1}
-
-
-async def test_unknown_outcome_keeps_others_from_caching_and_then_invalidates(
-    tmp_path: Path,
-) -> None:
-    store = store_in(tmp_path, doubt_s=0.05)
-    await store.open()
-    try:
-        await write(store, upsert(a={"n": 0}))
-        lost = await begin(store, b"a")
-        await store.end(lost, Outcome.UNKNOWN, upsert(a={"n": 1}))
-        beside = await begin(store, b"a")
-        await store.end(beside, Outcome.APPLIED, upsert(a={"n": 2}))
-        found = await store.read(NS, [b"a"])
-        lease = found.leases[0]
-        assert found.rows == [None]
-        assert lease is not None
-        (doubt,) = [task for task in store._tasks if "doubt" in repr(task.get_coro())]
-        await doubt
-        await store.fill(lease, encoded({"n": 2}))
-        assert await hit(store, b"a") is None
-    finally:
-        await store.close()
 
 
 async def test_no_write_leaves_its_token_behind(store: LmdbStore) -> None:
@@ -192,38 +37,6 @@ async def test_no_write_leaves_its_token_behind(store: LmdbStore) -> None:
             await store.end(await begin(store, *ids), outcome, parts)
         await store.end(await store.begin(EVERYTHING), outcome, [])
     assert await store._do(tokens_begun) == {}
-
-
-async def test_writes_in_doubt_are_bounded(
-    store: LmdbStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One more voids what is cached instead, and keeps patches from merging until it matures."""
-    monkeypatch.setattr("hevfast.cache.lmdb_store._DOUBTS_MAX", 1)
-    await write(store, upsert(b={"n": 1}))
-    await store.end(await begin(store, b"a"), Outcome.UNKNOWN, upsert(a={"n": 1}))
-    assert await hit(store, b"b") == {"n": 1}
-    await store.end(await begin(store, b"c"), Outcome.UNKNOWN, upsert(c={"n": 1}))
-    assert await hit(store, b"b") is None
-    assert not (await begin(store, b"b")).may_merge
-
-
-async def test_write_whose_token_was_swept_invalidates(store: LmdbStore) -> None:
-    ticket = await begin(store, b"a")
-    store._lapse_ms = -1
-    await store._do_quietly(store._sweep)
-    beside = await begin(store, b"a")
-    await store.end(ticket, Outcome.APPLIED, upsert(a={"n": 1}))
-    await store.end(beside, Outcome.APPLIED, upsert(a={"n": 2}))
-    assert await hit(store, b"a") is None
-
-
-async def test_sweep_takes_out_what_a_dead_writer_touched(store: LmdbStore) -> None:
-    await write(store, upsert(a={"n": 0}, b={"n": 0}))
-    await begin(store, b"a")
-    store._lapse_ms = -1
-    await store._do_quietly(store._sweep)
-    assert await hit(store, b"a") is None
-    assert await hit(store, b"b") == {"n": 0}
 
 
 async def test_unregistered_write_invalidates_and_spoils(store: LmdbStore) -> None:
@@ -321,3 +134,51 @@ async def test_bulk_upserts_do_what_the_rules_do(store: LmdbStore, seed: int) ->
         contents.append(await store._do(deed))
     assert contents[0] == contents[1]
     assert contents[0] is not None
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_write_that_shares_a_row_is_never_announced_as_alone(
+    store: LmdbStore, seed: int
+) -> None:
+    """Small, large and whole tokens in one namespace, against the rule that looks at each."""
+    rng = random.Random(seed)
+    place = namespace_key(NS)
+
+    def drawn() -> frozenset[int] | None:
+        size = rng.choice([0, 1, 1, 2, 3, 16, 17, 40, None])
+        return None if size is None else frozenset(rng.sample(range(120), size))
+
+    def deed(view: View) -> list[tuple[bool, bool]]:
+        seen = []
+        for number in range(12):
+            step, held = Step(view, place), drawn()
+            shared = bool(list(step.sharing(held)))
+            digests = None if held is None else array("I", sorted(held)).tobytes()
+            token = number.to_bytes(16, "big")
+            seen.append((shared, step.insert_alone(token, digests)))
+            # The next ones find it as they would find one that the rule has inserted.
+            if not seen[-1][1]:
+                rules.begin(step, token, held)
+            assert Step(view, place).held(token) == held
+            if rng.random() < 0.5:
+                step.drop(token)
+                assert not view.prefixed(view.file.tokens, b"t" + token)
+                with pytest.raises(KeyError):
+                    step.held(token)
+        return seen
+
+    seen = await store._do(deed)
+    assert seen is not None
+    assert (True, True) not in seen
+
+
+async def test_single_rows_beside_each_other_are_announced_as_alone(store: LmdbStore) -> None:
+    """The many small writes of one namespace do not pay for a look at one another."""
+
+    def deed(view: View) -> list[bool]:
+        digests = [array("I", [number]).tobytes() for number in range(5)]
+        names = [number.to_bytes(16, "big") for number in range(5)]
+        step = Step(view, namespace_key(NS))
+        return [step.insert_alone(*each) for each in zip(names, digests, strict=True)]
+
+    assert await store._do(deed) == [True] * 5

@@ -2,11 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from hevfast.cache import aerospike_store, breaker
+from hevfast.cache import aerospike_store
 from hevfast.cache.aerospike_client import AerospikeCluster, StoreLostError, do_batch
 from hevfast.cache.aerospike_store import AerospikeStore
 from hevfast.cache.rows import Kind, Outcome
@@ -26,13 +25,11 @@ from tests.unit.cache.aerospike_outages import (
 from tests.unit.cache.aerospike_stage import (
     DOCUMENTS,
     NS,
-    REAL,
     REGISTRY,
     begin,
     come_of_age,
     encoded,
     fetch,
-    fresh_prefix,
     hit,
     opened,
     part,
@@ -44,44 +41,7 @@ from tests.unit.cache.aerospike_stage import (
     write,
 )
 
-if REAL:
-    pytest.skip("a real server can't be made to fail", allow_module_level=True)
-
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    return "asyncio", {"use_uvloop": True}
-
-
-@pytest.fixture
-def node() -> Iterator[FakeAerospike]:
-    with FakeAerospike() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def soon_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(breaker, "_OPEN_S", 0.05)
-    monkeypatch.setattr(aerospike_store, "_PAY_S", 0.02)
-
-
-@pytest.fixture
-def set_prefix() -> str:
-    return fresh_prefix()
-
-
-@pytest.fixture
-async def store(node: FakeAerospike, set_prefix: str) -> AsyncIterator[AerospikeStore]:
-    async with opened(node.hosts, set_prefix) as first:
-        yield first
-
-
-@pytest.fixture
-async def other(node: FakeAerospike, set_prefix: str) -> AsyncIterator[AerospikeStore]:
-    async with opened(node.hosts, set_prefix) as second:
-        yield second
 
 
 # Fetches…
@@ -255,7 +215,7 @@ async def test_store_that_fails_is_left_alone(node: FakeAerospike, store: Aerosp
 async def until_open(store: AerospikeStore) -> None:
     for _ in range(10):
         await store.read(NS, [b"a"])
-        if store._driver.breaker.is_open:
+        if store._caller.breaker.is_open:
             return
     raise AssertionError("the breaker stayed closed")
 

@@ -1,26 +1,19 @@
 """How writes end in the Aerospike store when they do not end as they began."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from hevfast.cache import aerospike_client, aerospike_store
 from hevfast.cache.aerospike_store import AerospikeStore
 from hevfast.cache.rows import Kind, Outcome
 from hevfast.cache.store import Part, Ticket
-from tests.fakes.aerospike import FakeAerospike
 from tests.unit.cache.aerospike_stage import (
     EVERYTHING,
     NS,
-    REAL,
     Host,
     begin,
-    come_of_age,
-    encoded,
-    fresh_prefix,
     hit,
-    hosts_of,
     opened,
     part,
     store_of,
@@ -30,76 +23,10 @@ from tests.unit.cache.aerospike_stage import (
     write,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    return "asyncio", {"use_uvloop": True}
-
-
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for a slow machine: what happens when time is up is tested with faults."""
-    monkeypatch.setattr(aerospike_store, "_DEADLINE_S", 30.0)
-    for name in ("_CALL_MS", "_BATCH_MS", "_BULK_MS"):
-        monkeypatch.setattr(aerospike_client, name, 10_000)
-
-
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[list[Host]]:
-    if REAL:
-        yield hosts_of(None)
-        return
-    with FakeAerospike() as node:
-        yield node.hosts
-
-
-@pytest.fixture
-def set_prefix() -> str:
-    return fresh_prefix()
-
-
-@pytest.fixture
-async def store(hosts: list[Host], set_prefix: str) -> AsyncIterator[AerospikeStore]:
-    async with opened(hosts, set_prefix) as first:
-        yield first
-
-
-@pytest.fixture
-async def other(hosts: list[Host], set_prefix: str) -> AsyncIterator[AerospikeStore]:
-    """Another gateway's store, on the same cluster."""
-    async with opened(hosts, set_prefix) as second:
-        yield second
-
-
-async def test_unknown_outcome_keeps_others_from_caching_and_then_invalidates(
-    store: AerospikeStore,
-) -> None:
-    await write(store, upsert(a={"n": 0}))
-    lost = await begin(store, b"a")
-    await store.end(lost, Outcome.UNKNOWN, upsert(a={"n": 1}))
-    beside = await begin(store, b"a")
-    await store.end(beside, Outcome.APPLIED, upsert(a={"n": 2}))
-    found = await store.read(NS, [b"a"])
-    lease = found.leases[0]
-    assert found.rows == [None]
-    assert lease is not None
-    (doubt,) = [task for task in store._tasks if "doubt" in repr(task.get_coro())]
-    await doubt
-    await store.fill(lease, encoded({"n": 2}))
-    assert await hit(store, b"a") is None
-    await write(store, upsert(a={"n": 3}))
-    assert await hit(store, b"a") == {"n": 3}
-
-
-async def test_write_whose_token_was_swept_invalidates(store: AerospikeStore) -> None:
-    ticket = await begin(store, b"a")
-    await tend_late(store)
-    beside = await begin(store, b"a")
-    await store.end(ticket, Outcome.APPLIED, upsert(a={"n": 1}))
-    await store.end(beside, Outcome.APPLIED, upsert(a={"n": 2}))
-    assert await hit(store, b"a") is None
 
 
 async def test_sweep_by_another_gateway_is_noticed(
@@ -113,15 +40,6 @@ async def test_sweep_by_another_gateway_is_noticed(
     await other.end(beside, Outcome.APPLIED, upsert(a={"n": 2}))
     await store.end(ticket, Outcome.APPLIED, upsert(a={"n": 1}))
     assert await hit(store, b"a") is None
-
-
-async def test_sweep_takes_out_what_a_dead_writer_touched(store: AerospikeStore) -> None:
-    await come_of_age(store)
-    await write(store, upsert(a={"n": 0}, b={"n": 0}))
-    await begin(store, b"a")
-    await tend_late(store)
-    assert await hit(store, b"a") is None
-    assert await hit(store, b"b") == {"n": 0}
 
 
 async def test_unregistered_write_invalidates_and_spoils(store: AerospikeStore) -> None:

@@ -1,12 +1,11 @@
 """What writes make of a cluster that fails: never late, never wrong, soon back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from hevfast.batch.mirror import digest_of
-from hevfast.cache import aerospike_store, breaker
 from hevfast.cache.aerospike_store import AerospikeStore
 from hevfast.cache.rows import Kind, Outcome
 from hevfast.cache.store import Ticket
@@ -25,12 +24,9 @@ from tests.unit.cache.aerospike_stage import (
     DOCUMENTS,
     EVERYTHING,
     NS,
-    REAL,
     begin,
     come_of_age,
-    fresh_prefix,
     hit,
-    opened,
     part,
     touched,
     until,
@@ -38,44 +34,7 @@ from tests.unit.cache.aerospike_stage import (
     write,
 )
 
-if REAL:
-    pytest.skip("a real server can't be made to fail", allow_module_level=True)
-
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    return "asyncio", {"use_uvloop": True}
-
-
-@pytest.fixture
-def node() -> Iterator[FakeAerospike]:
-    with FakeAerospike() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def soon_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(breaker, "_OPEN_S", 0.05)
-    monkeypatch.setattr(aerospike_store, "_PAY_S", 0.02)
-
-
-@pytest.fixture
-def set_prefix() -> str:
-    return fresh_prefix()
-
-
-@pytest.fixture
-async def store(node: FakeAerospike, set_prefix: str) -> AsyncIterator[AerospikeStore]:
-    async with opened(node.hosts, set_prefix) as first:
-        yield first
-
-
-@pytest.fixture
-async def other(node: FakeAerospike, set_prefix: str) -> AsyncIterator[AerospikeStore]:
-    async with opened(node.hosts, set_prefix) as second:
-        yield second
 
 
 @pytest.mark.parametrize("outage", OUTAGES)

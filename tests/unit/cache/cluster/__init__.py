@@ -1,0 +1,1 @@
+"""The Aerospike store on a cluster that is well."""
