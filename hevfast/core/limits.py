@@ -28,6 +28,21 @@ WRITE_ANSWER_WHOLE_BYTES_MAX = 64 * 1024 * 1024
 ANSWER_LINE_BYTES_MAX = 16 * 1024
 ANSWER_FIELD_BYTES_MAX = 64 * 1024
 
+# Bytes and fields. Longest head of an upstream answer, interim answers before it included, and
+# longest stretch of an answer that is not body: chunk lines, trailers.
+ANSWER_HEAD_BYTES_MAX = 128 * 1024
+ANSWER_FIELDS_MAX = 256
+
+# Bytes. A streamed answer of which this much is held for a slow client is not read further.
+STREAM_HELD_BYTES_MAX = 2 * SLICE_BYTES
+
+# Bytes. As SLICE_BYTES, under TLS: enciphering takes several times as long as copying.
+TLS_SLICE_BYTES = 128 * 1024
+
+# Seconds. Bounds of the period in which exchanges with upstream are looked at for being late.
+SWEEP_S_MIN = 0.01
+SWEEP_S_MAX = 0.25
+
 # Seconds. Idle upstream connections are closed after this. Below the 60 s that load balancers
 # commonly allow, so that the gateway and not the other side ends them.
 UPSTREAM_KEEP_ALIVE_S = 30.0
@@ -60,3 +75,14 @@ ROWS_MAX = 4 * 1024 * 1024
 # Bytes. A body up to this size is scanned on the event loop: 25 microseconds as a rule, half a
 # millisecond for the most hostile one. A larger one goes to a thread, which costs some 60.
 SCAN_INLINE_BYTES_MAX = 256 * 1024
+
+# Bytes. Body of one staged document, and of many staged at once: a document's chunks are some KiB,
+# and a store keeps them in one piece.
+PIPELINE_DOCUMENT_BYTES_MAX = 16 * 1024 * 1024
+PIPELINE_BATCH_BYTES_MAX = 64 * 1024 * 1024
+
+# Bytes. Body of one document's vectors; larger jobs write rows directly and then complete it.
+PIPELINE_VECTORS_BYTES_MAX = 64 * 1024 * 1024
+
+# Bytes. Body that names documents or sets something: 10,000 ids of 1024 bytes, and room for JSON.
+PIPELINE_CALL_BYTES_MAX = 16 * 1024 * 1024

@@ -6,6 +6,7 @@ would reach Turbopuffer without its stamp.
 """
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from hevfast.core.errors import GatewayError
@@ -13,15 +14,17 @@ from hevfast.core.errors import GatewayError
 WRITE_PREFIX = b"/v2/namespaces/"
 ASYNC_SUFFIX = b"/async"
 
+# What the gateway answers by itself begins like this.
+PIPELINES_PREFIX = b"/v2/pipelines"
+
 # Turbopuffer's own rule for names.
-_NAMESPACE = re.compile(rb"[A-Za-z0-9\-_.]{1,128}")
+_NAMESPACE_BYTES_MAX = 128
+_NAMESPACE = re.compile(rb"[A-Za-z0-9\-_.]+")
 # A word of the API, such as `namespaces`. No percent escapes, no path parameters.
 _WORD = re.compile(rb"[A-Za-z0-9\-_.~]+")
 # Everything RFC 3986 allows in a path, with well-formed percent escapes only.
 _LEGAL = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
 
-# A document, or all of them, of a namespace.
-_DOCUMENT = re.compile(rb"/v2/namespaces/([^/]+)/documents(?:/(.+))?")
 # Calls that read, though they are made with POST.
 _READS = frozenset({b"query", b"multi_query", b"explain_query", b"recall"})
 
@@ -34,6 +37,12 @@ _DECODE_ROUNDS_MAX = 3
 
 
 def is_namespace(name: bytes) -> bool:
+    # Only what is short enough to be a name may take room among the remembered ones.
+    return len(name) <= _NAMESPACE_BYTES_MAX and _is_name(name)
+
+
+@lru_cache(maxsize=4096)
+def _is_name(name: bytes) -> bool:
     return _NAMESPACE.fullmatch(name) is not None and name not in (b".", b"..")
 
 
@@ -60,16 +69,18 @@ def fetched_document(method: str, path: bytes) -> Document | None:
 
     The id is decoded once. A literal `/` belongs to it.
     """
-    if b"/documents" not in path:
+    segments = path.split(b"/", 5)
+    if len(segments) < 5 or segments[4] != b"documents" or not path.startswith(WRITE_PREFIX):
         return None
-    found = _DOCUMENT.fullmatch(path)
-    if found is None or not is_namespace(found[1]):
+    namespace = segments[3]
+    if not is_namespace(namespace):
         return None
-    if found[2] is None:
-        return (found[1], None) if method == "POST" else None
-    if method not in SAFE_METHODS:
+    if len(segments) == 5:
+        return (namespace, None) if method == "POST" else None
+    identifier = segments[5]
+    if not identifier or method not in SAFE_METHODS:
         return None
-    return found[1], unquote_to_bytes(found[2]) if b"%" in found[2] else found[2]
+    return namespace, unquote_to_bytes(identifier) if b"%" in identifier else identifier
 
 
 def changes_namespace(method: str, path: bytes) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hevfast.core.errors import AnswerTornError, GatewayError
-from hevfast.core.paths import Document, fetched_document, is_write
+from hevfast.core.paths import PIPELINES_PREFIX, Document, fetched_document, is_write
 from hevfast.edge.reply import reply_error, without_body
 from hevfast.observe.access_log import log_failure, log_fault, log_torn
 
@@ -15,26 +15,30 @@ Fetch = Callable[[Any, Any, Any, Document], Awaitable[None]]
 class Dispatch:
     """The ASGI application. Every error of a request is turned into its answer here."""
 
-    __slots__ = ("_documents", "_router", "_write")
+    __slots__ = ("_documents", "_pipelines", "_router", "_write")
 
-    def __init__(self, router: App, write: App, documents: Fetch) -> None:
+    def __init__(self, router: App, write: App, documents: Fetch, pipelines: App) -> None:
         self._router = router
         self._write = write
         self._documents = documents
+        self._pipelines = pipelines
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await self._router(scope, receive, send)
             return
-        if scope["method"] == "HEAD":
+        method, path = scope["method"], scope["raw_path"]
+        if method == "HEAD":
             send = without_body(send)
         try:
             # The raw path, because only it shows how the caller spelled what he asked for. The
             # router is passed by: it would cost more than everything else on this route.
-            if is_write(scope["method"], scope["raw_path"]):
+            if is_write(method, path):
                 await self._write(scope, receive, send)
-            elif document := fetched_document(scope["method"], scope["raw_path"]):
+            elif document := fetched_document(method, path):
                 await self._documents(scope, receive, send, document)
+            elif path.startswith(PIPELINES_PREFIX):
+                await self._pipelines(scope, receive, send)
             else:
                 await self._router(scope, receive, send)
         except GatewayError as error:

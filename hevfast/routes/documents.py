@@ -3,14 +3,16 @@
 `GET /v2/namespaces/{ns}/documents/{id}` and `POST /v2/namespaces/{ns}/documents`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
 import msgspec
 
 from hevfast.cache.store import Found, Lease
+from hevfast.core.clock import monotonic_s
 from hevfast.core.errors import GatewayError
+from hevfast.core.names import Fetched, Looked, Served, Status
 from hevfast.core.paths import Document
 from hevfast.edge.auth import authorize
 from hevfast.edge.body import read_plain
@@ -30,6 +32,13 @@ _FETCH_BODY_BYTES_MAX: Final = 2 * 1024 * 1024
 _CACHE: Final = {
     served: (b"x-layer-cache", served.encode())
     for served in ("hit", "miss", "partial", "miss-on-error")
+}
+
+_COUNTED: Final = {
+    "hit": Served.HIT,
+    "miss": Served.MISS,
+    "partial": Served.PARTIAL,
+    "miss-on-error": Served.MISS,
 }
 
 _VECTORS: Final = frozenset({"vector", "vectors"})
@@ -57,42 +66,61 @@ class Documents:
         self._gateway = gateway
         self._lookup = Lookup(gateway.exchange)
 
-    async def __call__(self, scope: Any, receive: Any, send: Any, document: Document) -> None:
-        gateway = self._gateway
+    def __call__(self, scope: Any, receive: Any, send: Any, document: Document) -> Awaitable[None]:
+        """Give what answers the fetch: of one cached document, no more than two sends."""
+        begun_s = monotonic_s()
         namespace, identifier = document
-        if identifier is not None:
-            authorization = authorize(authorization_of(scope["headers"]), gateway.api_key)
-            await self._one(scope, send, authorization, namespace, identifier)
-            return
-        head = Head(scope["headers"])
-        authorization = authorize(head.authorization, gateway.api_key)
-        body = await read_plain(receive, head, _FETCH_BODY_BYTES_MAX, gateway.silence)
-        await self._batch(send, authorization, namespace, _batch_of(body))
-
-    async def _one(
-        self, scope: Any, send: Any, authorization: bytes, namespace: bytes, identifier: bytes
-    ) -> None:
-        wanted = _wanted(scope["query_string"]) if scope["query_string"] else None
+        if identifier is None:
+            return self._several(scope, receive, send, namespace, begun_s)
         gateway = self._gateway
-        if gateway.cache is not None and self._may_hit(authorization, namespace):
-            row = gateway.cache.hit(namespace, identifier)
+        authorization = authorize(authorization_of(scope["headers"]), gateway.api_key)
+        query = scope["query_string"]
+        wanted = _wanted(query) if query else None
+        cache = gateway.cache
+        if cache is not None and self._may_hit(authorization, namespace):
+            row = cache.hit(namespace, identifier)
             if row is not None:
                 body = _document(identifier, row, wanted)
-                await reply_bytes(send, 200, body, _headers("hit", wanted))
-                return
+                gateway.fetches.hit(namespace, len(row), monotonic_s() - begun_s)
+                return reply_bytes(send, 200, body, _headers("hit", wanted))
+        return self._one(send, authorization, namespace, identifier, wanted, begun_s)
+
+    async def _one(
+        self,
+        send: Any,
+        authorization: bytes,
+        namespace: bytes,
+        identifier: bytes,
+        wanted: frozenset[str] | None,
+        begun_s: float,
+    ) -> None:
         reading = await self._read(authorization, namespace, [identifier])
         if reading.refused is not None:
             await relay(send, reading.refused)
             return
         row = reading.rows[0]
+        self._count(Fetched.ONE, namespace, reading, begun_s)
         if row is None:
             raise GatewayError("not_found", "There is no document with this id.")
-        await reply_bytes(
-            send, 200, _document(identifier, row, wanted), _headers(reading.served, wanted)
-        )
+        body = _document(identifier, row, wanted)
+        await reply_bytes(send, 200, body, _headers(reading.served, wanted))
+
+    async def _several(
+        self, scope: Any, receive: Any, send: Any, namespace: bytes, begun_s: float
+    ) -> None:
+        gateway = self._gateway
+        head = Head(scope["headers"])
+        authorization = authorize(head.authorization, gateway.api_key)
+        body = await read_plain(receive, head, _FETCH_BODY_BYTES_MAX, gateway.silence)
+        await self._batch(send, authorization, namespace, _batch_of(body), begun_s)
 
     async def _batch(
-        self, send: Any, authorization: bytes, namespace: bytes, batch: BatchFetch
+        self,
+        send: Any,
+        authorization: bytes,
+        namespace: bytes,
+        batch: BatchFetch,
+        begun_s: float,
     ) -> None:
         texts = [str(each).encode("utf-8", "surrogatepass") for each in batch.ids]
         wanted = None if batch.include_attributes is None else frozenset(batch.include_attributes)
@@ -101,6 +129,7 @@ class Documents:
         if reading.refused is not None:
             await relay(send, reading.refused)
             return
+        self._count(Fetched.BATCH, namespace, reading, begun_s)
         rows = dict(zip(once, reading.rows, strict=True))
         documents = [
             _document(text, row, wanted) for text in texts if (row := rows[text]) is not None
@@ -113,20 +142,31 @@ class Documents:
         """Read documents from the cache, and what it lacks from upstream."""
         gateway = self._gateway
         cache = gateway.cache
+        begun_s = monotonic_s()
+        looked = Looked.BYPASS
         found = Found([None] * len(ids), [None] * len(ids), True)
         if cache is not None:
             found = await cache.read(namespace, ids)
+            looked = Looked.ERROR if found.broken else Looked.MISS
         if not self._may_hit(authorization, namespace):
             # Nobody has asked upstream about this key: it must not see what is cached.
             found = Found([None] * len(ids), found.leases, found.broken)
+            looked = Looked.ERROR if looked is Looked.ERROR else Looked.BYPASS
+        looked_s = monotonic_s() - begun_s
         missing = [n for n, row in enumerate(found.rows) if row is None]
         if not missing:
+            gateway.fetches.looked(namespace, found.rows, looked, looked_s, known=True)
             return Reading(found.rows, "hit", None)
-        answer = await self._lookup.rows(authorization, namespace, [ids[n] for n in missing])
+        known = len(missing) < len(ids)
+        try:
+            answer = await self._lookup.rows(authorization, namespace, [ids[n] for n in missing])
+            known = known or any(row is not None for row in answer.rows)
+        finally:
+            gateway.fetches.looked(namespace, found.rows, looked, looked_s, known=known)
         if answer.refused is not None:
             return Reading([], "", answer.refused)
         gateway.verdicts.passed(authorization, namespace)
-        await self._fill(found.leases, missing, answer.rows)
+        await self._fill(namespace, found.leases, missing, answer.rows)
         rows = list(found.rows)
         for n, row in zip(missing, answer.rows, strict=True):
             rows[n] = row
@@ -140,8 +180,16 @@ class Documents:
         gateway = self._gateway
         return gateway.api_key is not None or gateway.verdicts.holds(authorization, namespace)
 
+    def _count(
+        self, operation: Fetched, namespace: bytes, reading: "Reading", begun_s: float
+    ) -> None:
+        served = _COUNTED[reading.served]
+        seconds = monotonic_s() - begun_s
+        self._gateway.fetches.fetched(operation, namespace, served, len(reading.rows), seconds)
+
     async def _fill(
         self,
+        namespace: bytes,
         leases: Sequence[Lease | None],
         missing: list[int],
         rows: Sequence[bytes | None],
@@ -149,10 +197,18 @@ class Documents:
         cache = self._gateway.cache
         if cache is None:
             return
+        begun_s, filled, failed = monotonic_s(), 0, 0
         for n, row in zip(missing, rows, strict=True):
             lease = leases[n]
             if row is not None and lease is not None:
-                await cache.fill(lease, row)
+                if await cache.fill(lease, row):
+                    filled += 1
+                else:
+                    failed += 1
+        seconds = monotonic_s() - begun_s
+        for status, count in ((Status.OK, filled), (Status.AEROSPIKE_ERROR, failed)):
+            if count:
+                self._gateway.fetches.filled(namespace, count, status, seconds)
 
 
 class Reading(msgspec.Struct):

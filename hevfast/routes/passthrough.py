@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hevfast.cache.rows import Outcome
 from hevfast.cache.store import Touched
 from hevfast.core.limits import PASS_WHOLE_BYTES_MAX
 from hevfast.core.paths import changes_namespace, check_passthrough
@@ -13,7 +13,7 @@ from hevfast.edge.body import check_length, read_body, stream_body
 from hevfast.edge.head import Head
 from hevfast.edge.reply import relay
 from hevfast.edge.target import target_of
-from hevfast.routes.settling import outcome_of
+from hevfast.routes.settling import sent_between
 
 if TYPE_CHECKING:
     from hevfast.cache.store import Store
@@ -73,14 +73,8 @@ class Passthrough:
         upload: "Upload",
     ) -> "Answer":
         """Send a request that may change any row of a namespace, and void what is cached of it."""
-        ticket = await cache.begin(Touched(namespace, None))
-        try:
-            answer = await self._send(method, target, head, upload)
-        except BaseException:
-            await cache.end(ticket, Outcome.UNKNOWN, ())
-            raise
-        await cache.end(ticket, outcome_of(answer.status), ())
-        return answer
+        sending = partial(self._send, method, target, head, upload)
+        return await sent_between(cache, Touched(namespace, None), sending)
 
     async def _upload(self, scope: Any, receive: Any, head: Head) -> "Upload":
         bytes_max = self._gateway.settings.body_bytes_max

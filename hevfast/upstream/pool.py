@@ -1,8 +1,18 @@
-"""The connections to Turbopuffer: one pool per worker."""
+"""The connections to Turbopuffer: aiohttp's pool, one per worker.
 
-from typing import TYPE_CHECKING
+The one file that touches what aiohttp does not promise to keep. Each such thing has a test of its
+own in tests/unit/upstream/test_pool.py, so that an upgrade which breaks it fails there first.
+"""
+
+import asyncio
+import functools
+import os
+import socket
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from yarl import URL
 
 from hevfast.core.clock import MS_PER_S
 from hevfast.core.limits import (
@@ -15,19 +25,92 @@ from hevfast.core.limits import (
 
 if TYPE_CHECKING:
     from aiohttp.client import ClientTimeout
-    from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.client_reqrep import ClientRequest, ConnectionKey
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
     from hevfast.settings import Settings
 
 # Dead connections that are thrown away before one request gives up looking for a live one in
-# the pool. A new connection is never dead, so this is reached only with a very odd upstream.
-_DEAD_MAX = 64
+# the pool. A new connection is not dead as a rule, so this is reached only with an odd upstream.
+DEAD_MAX = 64
+
+# Linux tells the state of a connection in the first byte of this; elsewhere it is not asked.
+_TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)
+_ESTABLISHED = b"\x01"
+
+
+class UnfitPoolError(Exception):
+    """The pool gave a connection that is not ours: aiohttp has changed. Nothing was sent."""
+
+
+class SharedHandler(ResponseHandler):
+    """A connection that serves a ClientSession and an exchange of ours in turn.
+
+    A ClientSession calls `set_response_params` before it sends; we call `claim`.
+    """
+
+    ours = False
+    # Whether a request was sent on it, or is about to be.
+    used = False
+    # Whether what is written has to be enciphered.
+    secure = False
+    _probe: socket.socket | None = None
+
+    @property
+    def should_close(self) -> bool:
+        return self._should_close if self.ours else super().should_close
+
+    def claim(self) -> None:
+        """Take the connection over from aiohttp's reader."""
+        if not self.ours:
+            self.ours = self.used = True
+            self._parser = None
+            self._payload = None
+            self._drop_timeout()
+
+    def set_response_params(self, **params: Any) -> None:
+        self.ours = False
+        self.used = True
+        super().set_response_params(**params)
+
+    def drop(self) -> None:
+        """Break the connection off; what is still to be written is thrown away."""
+        self._should_close = True
+        self.abort()
+
+    def is_dead(self) -> bool:
+        """Tell whether this idle connection was closed, or something came that nobody asked for.
+
+        The event loop may not have read yet that the other side closed, so the socket itself is
+        asked: nothing is ever sent on a connection that can be known to be dead. (This call, of
+        all that could tell, does not let go of the interpreter: 1 us instead of 3.)
+        """
+        transport = self.transport
+        if self.should_close or transport is None or transport.is_closing():
+            return True
+        if _TCP_INFO is None or not self.used:
+            return False
+        if self._probe is None:
+            # A descriptor of our own: uvloop's cannot be asked without making one each time. Not
+            # made with the connection, whose loss is not told if making it was cancelled.
+            end = transport.get_extra_info("socket")
+            self._probe = socket.socket(fileno=os.dup(end.fileno()))
+        return self._probe.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, 1) != _ESTABLISHED
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.secure = transport.get_extra_info("sslcontext") is not None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._probe is not None:
+            self._probe.close()
+            self._probe = None
+        super().connection_lost(exc)
 
 
 class Connector(aiohttp.TCPConnector):
-    """A pool that never hands out a connection on which an unasked answer has arrived.
+    """A pool that never hands a ClientSession a connection on which an unasked answer has arrived.
 
     Such an answer would be taken for the answer to the next request. aiohttp checks a
     connection when it is put back, not when it is taken out again.
@@ -40,7 +123,7 @@ class Connector(aiohttp.TCPConnector):
         timeout: "ClientTimeout",  # noqa: ASYNC109 - the signature is aiohttp's
     ) -> "Connection":
         connection = await super().connect(req, traces, timeout)
-        for _ in range(_DEAD_MAX):
+        for _ in range(DEAD_MAX):
             protocol = connection.protocol
             if protocol is None or not protocol.should_close:
                 break
@@ -49,17 +132,74 @@ class Connector(aiohttp.TCPConnector):
         return connection
 
 
-def open_session(settings: "Settings") -> aiohttp.ClientSession:
-    """Open the session; needs a running event loop.
+_connect = aiohttp.TCPConnector.connect
+
+
+class Pool:
+    """Gives connections, each a protocol of the given kind; needs a running event loop."""
+
+    __slots__ = ("_asked", "_timeout", "connector")
+
+    def __init__(self, settings: "Settings", handler: type[SharedHandler]) -> None:
+        loop = asyncio.get_running_loop()
+        self.connector = Connector(
+            limit=settings.upstream_connections_max,
+            keepalive_timeout=UPSTREAM_KEEP_ALIVE_S,
+            ttl_dns_cache=DNS_TTL_S,
+        )
+        make: type[ResponseHandler] = handler
+        self.connector._factory = functools.partial(make, loop=loop)
+        self._asked = _Asked("GET", URL(settings.upstream_url, encoded=True), loop=loop)
+        self._timeout = aiohttp.ClientTimeout(
+            connect=min(settings.upstream_connect_timeout_ms, settings.upstream_total_timeout_ms)
+            / MS_PER_S
+        )
+
+    async def acquire(self) -> "tuple[Connection, SharedHandler]":
+        """Give a connection of which nothing says that it is dead, kept or new.
+
+        Nothing has been sent on one that is dead, so another is taken without risk; a new one
+        that is dead is upstream's fault. It must be given back by `release` or `close`.
+
+        Raises: aiohttp.ClientError, OSError; aiohttp.ConnectionTimeoutError when it took too
+        long, waiting for a free one included; UnfitPoolError.
+        """
+        for _ in range(DEAD_MAX):
+            try:
+                # Past the check of Connector, which would cost another coroutine.
+                connection = await _connect(self.connector, self._asked, [], self._timeout)
+            except TimeoutError as error:
+                raise aiohttp.ConnectionTimeoutError from error
+            protocol = connection.protocol
+            if not isinstance(protocol, SharedHandler):
+                connection.close()
+                raise UnfitPoolError
+            if not protocol.is_dead():
+                return connection, protocol
+            connection.close()
+            if not protocol.used:
+                break
+        raise aiohttp.ServerDisconnectedError
+
+
+class _Asked(aiohttp.ClientRequest):
+    """What a connection is asked for with: never sent, and its key is made once."""
+
+    _key: "ConnectionKey | None" = None
+
+    @property
+    def connection_key(self) -> "ConnectionKey":
+        if self._key is None:
+            self._key = super().connection_key
+        return self._key
+
+
+def open_session(settings: "Settings", connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    """Open a session over the pool; needs a running event loop.
 
     It adds nothing to a request that the caller did not send: no cookies, no default headers,
-    no proxy or netrc from the environment, no decompression.
+    no proxy or netrc from the environment, no decompression. Closing it closes the pool.
     """
-    connector = Connector(
-        limit=settings.upstream_connections_max,
-        keepalive_timeout=UPSTREAM_KEEP_ALIVE_S,
-        ttl_dns_cache=DNS_TTL_S,
-    )
     session = aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),

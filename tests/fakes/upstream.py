@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import hashlib
 import socket
+import ssl
 import struct
 import threading
 from collections import deque
@@ -156,7 +157,8 @@ def usual(request: Request) -> Step:
 class Upstream:
     """The server and its record. Use as a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.requests: list[Request] = []
         self.connections = 0
         self.sent_bytes = 0
@@ -170,6 +172,8 @@ class Upstream:
 
     @property
     def url(self) -> str:
+        if self._tls is not None:
+            return f"https://localhost:{self.port}"
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> "Upstream":
@@ -204,7 +208,7 @@ class Upstream:
 
     async def _start(self) -> None:
         self._server = await asyncio.start_server(
-            self._serve, sock=self._socket, limit=4 * 1024 * 1024
+            self._serve, sock=self._socket, limit=4 * 1024 * 1024, ssl=self._tls
         )
 
     async def _stop(self) -> None:
@@ -290,8 +294,8 @@ async def _pieces(reader: asyncio.StreamReader, request: Request):  # type: igno
 
 
 @contextlib.contextmanager
-def running_upstream() -> Iterator[Upstream]:
-    with Upstream() as upstream:
+def running_upstream(tls: ssl.SSLContext | None = None) -> Iterator[Upstream]:
+    with Upstream(tls) as upstream:
         yield upstream
 
 

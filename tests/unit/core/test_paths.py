@@ -3,7 +3,7 @@
 import pytest
 
 from hevfast.core.errors import GatewayError
-from hevfast.core.paths import check_passthrough, is_namespace, is_write
+from hevfast.core.paths import check_passthrough, fetched_document, is_namespace, is_write
 
 
 @pytest.mark.parametrize("name", [b"a", b"A-Z_0.9", b"...", b"-", b"n" * 128])
@@ -83,3 +83,43 @@ def test_spellings_that_are_refused_for_any_method(path: bytes, code: str) -> No
 def test_paths_that_pass(path: bytes) -> None:
     check_passthrough("GET", path)
     check_passthrough("POST", path)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "document"),
+    [
+        ("GET", b"/v2/namespaces/ns/documents/a", (b"ns", b"a")),
+        ("HEAD", b"/v2/namespaces/ns/documents/a", (b"ns", b"a")),
+        ("GET", b"/v2/namespaces/ns/documents/a/b//c/", (b"ns", b"a/b//c/")),
+        ("GET", b"/v2/namespaces/ns/documents/%2F%2541", (b"ns", b"/%41")),
+        ("GET", b"/v2/namespaces/documents/documents/documents", (b"documents", b"documents")),
+        ("POST", b"/v2/namespaces/ns/documents", (b"ns", None)),
+    ],
+)
+def test_fetch_paths(method: str, path: bytes, document: tuple[bytes, bytes | None]) -> None:
+    assert fetched_document(method, path) == document
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", b"/v2/namespaces/ns/documents"),
+        ("GET", b"/v2/namespaces/ns/documents/"),
+        ("POST", b"/v2/namespaces/ns/documents/"),
+        ("POST", b"/v2/namespaces/ns/documents/a"),
+        ("DELETE", b"/v2/namespaces/ns/documents/a"),
+        ("GET", b"/v2/namespaces/n%73/documents/a"),
+        ("GET", b"/v2/namespaces//documents/a"),
+        ("GET", b"/v2/namespaces/../documents/a"),
+        ("GET", b"/v2/namespaces/" + b"n" * 129 + b"/documents/a"),
+        ("GET", b"/v2/namespaces/ns/Documents/a"),
+        ("GET", b"/v2/namespaces/ns/documents%2Fa"),
+        ("GET", b"/v1/namespaces/ns/documents/a"),
+        ("GET", b"v2/namespaces/ns/documents/a"),
+        ("GET", b"//v2/namespaces/ns/documents/a"),
+        ("GET", b"/v2/namespaces/ns/x/documents/a"),
+        ("GET", b""),
+    ],
+)
+def test_other_paths_are_no_fetches(method: str, path: bytes) -> None:
+    assert fetched_document(method, path) is None

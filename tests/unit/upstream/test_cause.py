@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from hevfast.upstream.exchange import _cause
+from hevfast.upstream.causes import cause
 
 KEY = ConnectionKey("tpuf", 443, True, True, None, None, None)
 
@@ -48,10 +48,10 @@ def caused(error: Exception, cause: Exception) -> Exception:
     ],
 )
 def test_cause(error: Exception, words: str) -> None:
-    assert _cause(error) == words
+    assert cause(error) == words
 
 
 def test_a_cycle_of_causes_ends() -> None:
     error = aiohttp.ClientError()
     error.__cause__ = error
-    assert _cause(error) == "the exchange broke"
+    assert cause(error) == "the exchange broke"
