@@ -1,6 +1,7 @@
 """The composition root: settings, then resources, then the application. The table of contents."""
 
 import contextlib
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,55 +14,91 @@ from hevfast.cache.memory import MemoryStore
 from hevfast.cache.merging import merged
 from hevfast.cache.store import Store
 from hevfast.cache.verdicts import Verdicts
+from hevfast.cache.witness import Witness
 from hevfast.core.clock import MS_PER_S, Clock
+from hevfast.core.names import StoreKind
 from hevfast.edge.dispatch import Dispatch
 from hevfast.edge.silence import Silence
 from hevfast.gateway import Gateway
+from hevfast.observe import catalogue
+from hevfast.observe.exposition import Exposition
+from hevfast.observe.fetches import Fetches
+from hevfast.observe.incidents import Incidents
+from hevfast.observe.stages import Stages
+from hevfast.observe.tally import Tally
+from hevfast.observe.writes import Writes
+from hevfast.pipelines.lmdb_store import LmdbPipelines
+from hevfast.pipelines.pressure import Pressure
+from hevfast.pipelines.store import PipelineStore
 from hevfast.routes.documents import Documents
-from hevfast.routes.ops import Health, NotFound, Ready
+from hevfast.routes.moves import StageCounts
+from hevfast.routes.ops import Health, Metrics, NotFound, Ready
 from hevfast.routes.passthrough import Passthrough
+from hevfast.routes.pipelines import Pipelines
 from hevfast.routes.write import Write
-from hevfast.settings import Settings, load
+from hevfast.settings import Settings, load, metrics_folder
 from hevfast.upstream.exchange import Exchange
 
 
 def build() -> Dispatch:
     """Build the application from the environment; the server calls this in each worker."""
-    return compose(load())
+    application = compose(load(), Path(folder) if (folder := metrics_folder()) else None)
+    # What there is by now stays. The collector would go through it again and again in the midst of
+    # bulk writes, and hold up the loop for five milliseconds each time.
+    gc.freeze()
+    return application
 
 
-def compose(settings: Settings) -> Dispatch:
+def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
     """Build the application for the given settings.
 
+    `metrics`: the folder in which the workers keep their counts; None: there is only this one.
     The resources live in `gateway`, opened and closed by the lifespan: sockets belong to the
     event loop they were opened in.
     """
+    tally = Tally(metrics)
+    pipelines = pipelines_of(settings)
     gateway = Gateway(
         settings,
         Exchange(settings),
         Clock(),
         Silence(settings.body_silence_ms / MS_PER_S),
-        cache_of(settings),
+        cache_of(settings, Incidents(tally)),
         Verdicts(),
+        pipelines,
+        Pressure(pipelines),
+        Writes(tally),
+        Fetches(tally, settings.aerospike_set_prefix),
+        Stages(tally),
     )
+    watch(tally, gateway)
     passthrough = Passthrough(gateway)
+    write = Write(gateway)
+    staged = Pipelines(gateway, pipelines, write)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         await gateway.exchange.open()
         if gateway.cache is not None:
             await gateway.cache.open()
+        await pipelines.open()
+        tally.open()
         try:
             yield
         finally:
+            tally.close()
+            await staged.close()
+            await gateway.pressure.close()
+            await pipelines.close()
             if gateway.cache is not None:
                 await gateway.cache.close()
             await gateway.exchange.close()
 
     router = Router(
         routes=[
-            Route("/health", Health()),
+            Route("/health", Health(gateway)),
             Route("/ready", Ready(gateway)),
+            Route("/metrics", Metrics(Exposition(tally, StageCounts(pipelines, tally)))),
             Route("/v1", passthrough),
             Route("/v1/{rest:path}", passthrough),
             Route("/v2/namespaces", passthrough),
@@ -72,10 +109,25 @@ def compose(settings: Settings) -> Dispatch:
         default=NotFound(),
         lifespan=lifespan,
     )
-    return Dispatch(router, Write(gateway), Documents(gateway))
+    return Dispatch(router, write, Documents(gateway), staged)
 
 
-def cache_of(settings: Settings) -> Store | None:
+def watch(tally: Tally, gateway: Gateway) -> None:
+    """Have shown what is as it is."""
+    tally.watch(catalogue.TPUF_INFLIGHT, lambda: gateway.exchange.inflight)
+    if (cache := gateway.cache) is None:
+        return
+    tally.watch(catalogue.BREAKER_OPEN, lambda: cache.condition().breaker_open)
+    tally.watch(catalogue.DOUBTFUL, lambda: cache.condition().doubtful)
+    tally.watch(catalogue.PENDING, lambda: cache.condition().owed)
+    if cache.condition().kind is StoreKind.AEROSPIKE:
+        state = catalogue.AEROSPIKE_STATE
+        tally.watch(catalogue.AEROSPIKE_INFLIGHT, lambda: cache.condition().calls)
+        tally.watch(state, lambda: cache.condition().connected is True, "open")
+        tally.watch(state, lambda: cache.condition().connected is False, "failed")
+
+
+def cache_of(settings: Settings, witness: Witness) -> Store | None:
     """Choose the document cache."""
     chosen = settings.cache_in_force
     if chosen == "off":
@@ -90,10 +142,12 @@ def cache_of(settings: Settings) -> Store | None:
             doubt_s=doubt_s,
             digest_of=digest_of,
             merge=merged,
+            witness=witness,
         )
     if chosen == "aerospike":
         # Imported here, because its client takes a while and most gateways have no cluster.
         from hevfast.cache.aerospike_store import AerospikeStore
+        from hevfast.cache.course import Mode
 
         return AerospikeStore(
             _hosts(settings.aerospike_hosts or ""),
@@ -105,8 +159,16 @@ def cache_of(settings: Settings) -> Store | None:
             registry_namespace=settings.aerospike_registry_namespace,
             set_prefix=settings.aerospike_set_prefix,
             cluster_name=settings.aerospike_cluster_name or "",
+            mode=Mode(settings.cache_unreachable),
+            witness=witness,
         )
-    return LmdbStore(Path(settings.data_dir), settings.cache_bytes_max, lapse_s, doubt_s, digest_of)
+    folder, bytes_max = Path(settings.data_dir), settings.cache_bytes_max
+    return LmdbStore(folder, bytes_max, lapse_s, doubt_s, digest_of, witness)
+
+
+def pipelines_of(settings: Settings) -> PipelineStore:
+    """Choose the store of pipelines."""
+    return LmdbPipelines(Path(settings.data_dir), settings.pipelines_bytes_max)
 
 
 def _hosts(text: str) -> list[tuple[str, int]]:

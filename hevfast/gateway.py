@@ -7,6 +7,11 @@ if TYPE_CHECKING:
     from hevfast.cache.verdicts import Verdicts
     from hevfast.core.clock import Clock
     from hevfast.edge.silence import Silence
+    from hevfast.observe.fetches import Fetches
+    from hevfast.observe.stages import Stages
+    from hevfast.observe.writes import Writes
+    from hevfast.pipelines.pressure import Pressure
+    from hevfast.pipelines.store import PipelineStore
     from hevfast.settings import Settings
     from hevfast.upstream.exchange import Exchange
 
@@ -14,7 +19,20 @@ if TYPE_CHECKING:
 class Gateway:
     """The settings and the resources of one worker, shared by all its requests."""
 
-    __slots__ = ("api_key", "cache", "clock", "exchange", "settings", "silence", "verdicts")
+    __slots__ = (
+        "api_key",
+        "cache",
+        "clock",
+        "exchange",
+        "fetches",
+        "pipelines",
+        "pressure",
+        "settings",
+        "silence",
+        "stages",
+        "verdicts",
+        "writes",
+    )
 
     def __init__(
         self,
@@ -24,6 +42,11 @@ class Gateway:
         silence: "Silence",
         cache: "Store | None",
         verdicts: "Verdicts",
+        pipelines: "PipelineStore",
+        pressure: "Pressure",
+        writes: "Writes",
+        fetches: "Fetches",
+        stages: "Stages",
     ) -> None:
         self.settings = settings
         self.exchange = exchange
@@ -33,6 +56,12 @@ class Gateway:
         # None: no document cache is configured.
         self.cache = cache
         self.verdicts = verdicts
+        self.pipelines = pipelines
+        self.pressure = pressure
+        # What is counted of them.
+        self.writes = writes
+        self.fetches = fetches
+        self.stages = stages
 
     def __repr__(self) -> str:
         return f"<Gateway {self.exchange!r}>"

@@ -9,7 +9,7 @@ A lease that has lapsed counts as returned from its last millisecond on, whether
 written that down: every rule looks at `settled` first.
 """
 
-from hevfast.pipelines.model import FAILED, REASON_UNSTATED, Document, Lease
+from hevfast.pipelines.model import FAILED, INDEXED, REASON_UNSTATED, Document, Lease
 
 
 def settled(document: Document, now_ms: int) -> Document:
@@ -71,9 +71,17 @@ def moved(
     return document._replace(
         stage=stage,
         since_ms=now_ms,
+        # Nobody needs the chunks of what is indexed: the store drops them, as `indexed` says.
+        chunk_count=0 if stage == INDEXED else document.chunk_count,
         lease=None,
         reason=(reason or REASON_UNSTATED) if stage == FAILED else "",
     )
+
+
+def created(*, stage: str, position: int, reason: str, now_ms: int) -> Document:
+    """Create a document without chunks, in any stage, at the end of the line."""
+    unstated = (reason or REASON_UNSTATED) if stage == FAILED else ""
+    return Document(stage, 1, position, now_ms, 0, reason=unstated)
 
 
 def writable(document: Document, *, worker: str | None, now_ms: int) -> bool:

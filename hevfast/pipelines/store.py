@@ -24,6 +24,9 @@ REASONS_MAX: Final = 64
 # Custom stages in one pipeline; a change to one more is refused.
 STAGES_MAX: Final = 64
 
+# Pipelines of one store; `create` refuses one more.
+PIPELINES_MAX: Final = 10_000
+
 # Documents in one call.
 DOCUMENTS_MAX: Final = 10_000
 
@@ -40,6 +43,10 @@ class UnableError(Exception):
 
 class UnknownPipelineError(Exception):
     """There is no pipeline of this id."""
+
+
+class TooManyPipelinesError(UnableError):
+    """There are PIPELINES_MAX pipelines already."""
 
 
 class TooManyStagesError(Exception):
@@ -121,7 +128,10 @@ class PipelineStore(Protocol):
     async def close(self) -> None: ...
 
     async def create(self, pipeline: Pipeline) -> bool:
-        """Create a pipeline; False if its id is taken."""
+        """Create a pipeline; False if its id is taken.
+
+        Raises: TooManyPipelinesError.
+        """
 
     async def pipelines(self) -> list[Pipeline]:
         """Give all pipelines, the oldest first, each one created before the call among them."""
@@ -155,7 +165,10 @@ class PipelineStore(Protocol):
         lease_ms: int,
         prefix: str,
     ) -> Claimed:
-        """Claim documents, the oldest first; none while the pipeline is paused."""
+        """Claim documents, the oldest first; none while the pipeline is paused.
+
+        Raises: TooManyStagesError, if `claim_stage` would be one more.
+        """
 
     async def extend(
         self, pipeline: str, documents: Sequence[str], *, stage: str, worker: str

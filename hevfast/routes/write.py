@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hevfast.batch.affected import without_ids
 from hevfast.batch.mirror import asks_for_ids, is_conditional, touched_digests, touches_everything
 from hevfast.batch.plan import Plan, plan_write
 from hevfast.batch.stamp import STEP_BYTES, Stamped, stamp
-from hevfast.cache.rows import Outcome
 from hevfast.cache.store import Touched
+from hevfast.core.clock import MS_PER_S, monotonic_s
+from hevfast.core.errors import GatewayError, Source
 from hevfast.core.limits import WRITE_ANSWER_WHOLE_BYTES_MAX
 from hevfast.core.paths import namespace_of
 from hevfast.edge.auth import authorize
@@ -17,7 +19,10 @@ from hevfast.edge.body import read_plain
 from hevfast.edge.head import Head
 from hevfast.edge.reply import relay
 from hevfast.edge.target import target_of
-from hevfast.routes.settling import WrittenRows, outcome_of
+from hevfast.observe.writes import DIRECT
+from hevfast.pipelines.pressure import PUSHED_BACK
+from hevfast.routes.counting import rows_counted
+from hevfast.routes.settling import WrittenRows, sent_between
 
 if TYPE_CHECKING:
     from hevfast.gateway import Gateway
@@ -38,16 +43,67 @@ class Write:
         self._stamp_shard = settings.shard_stamp == "always"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        begun_s = monotonic_s()
         gateway = self._gateway
-        head = Head(scope["headers"])
-        authorization = authorize(head.authorization, gateway.api_key)
-        target = target_of(scope)
+        try:
+            head = Head(scope["headers"])
+            authorization = authorize(head.authorization, gateway.api_key)
+            target = target_of(scope)
+            body = await read_plain(receive, head, self._body_bytes_max, gateway.silence)
+        except GatewayError as error:
+            gateway.writes.rejected(error)
+            raise
+        namespace = namespace_of(scope["raw_path"])
+        answer = await self.apply(namespace, target, head, authorization, body, begun_s=begun_s)
+        await relay(send, answer)
 
-        body = await read_plain(receive, head, self._body_bytes_max, gateway.silence)
-        plan = await plan_write(body, overwrite=self._overwrite)
-        # After the plan: reading a large body takes seconds, and the stamp must be as close to
-        # the commit as it can be.
-        now_ms = gateway.clock.now_ms()
+    async def apply(
+        self,
+        namespace: bytes,
+        target: str,
+        head: Head,
+        authorization: bytes,
+        body: bytes | bytearray,
+        *,
+        begun_s: float | None = None,
+        pipeline: str = DIRECT,
+    ) -> "Answer":
+        """Write a body to a namespace: one course for all writes, whoever asked for them.
+
+        `begun_s`, by the monotonic clock, and `pipeline` are what it is counted by.
+        """
+        gateway, writes = self._gateway, self._gateway.writes
+        if begun_s is None:
+            begun_s = monotonic_s()
+        now_ms = 0
+        try:
+            plan = await plan_write(body, overwrite=self._overwrite)
+            # After the plan: reading a large body takes seconds, and the stamp must be as close to
+            # the commit as it can be.
+            now_ms = gateway.clock.now_ms()
+            answer = await self._stamped_and_sent(
+                namespace, target, head, authorization, plan, now_ms
+            )
+        except BaseException as error:
+            # Since the stamp, but for what the cache took: nothing nearer to it is known.
+            waited_s = (gateway.clock.now_ms() - now_ms) / MS_PER_S if now_ms else 0.0
+            writes.failed(pipeline, namespace, monotonic_s() - begun_s, waited_s, error)
+            raise
+        count = writes.applied if answer.status < 300 else writes.refused
+        total_s = monotonic_s() - begun_s
+        count(pipeline, namespace, rows_counted(plan), total_s, answer.upstream_s)
+        return answer
+
+    async def _stamped_and_sent(
+        self,
+        namespace: bytes,
+        target: str,
+        head: Head,
+        authorization: bytes,
+        plan: Plan,
+        now_ms: int,
+    ) -> "Answer":
+        gateway = self._gateway
         # Which rows a condition let through only upstream knows, and the cache must.
         force_ids = gateway.cache is not None and is_conditional(plan) and not asks_for_ids(plan)
         stamped = stamp(
@@ -61,46 +117,38 @@ class Write:
         head.forward.append((b"authorization", authorization))
         if force_ids:
             head.want_identity()
+        sending = partial(self._send, namespace, target, head, stamped)
         if gateway.cache is None:
-            answer = await self._send(target, head, stamped)
+            answer = await sending()
         else:
+            digests = None if touches_everything(plan) else touched_digests(plan)
             rows = WrittenRows(plan, now_ms, self._shard_count, self._stamp_shard)
-            answer = await self._mirrored(scope["raw_path"], target, head, stamped, plan, rows)
+            answer = await sent_between(gateway.cache, Touched(namespace, digests), sending, rows)
             if answer.status < 300:
-                gateway.verdicts.passed(authorization, namespace_of(scope["raw_path"]))
+                gateway.verdicts.passed(authorization, namespace)
         if force_ids and isinstance(answer.body, bytes):
             answer.replace_body(without_ids(answer.body))
-        await relay(send, answer)
-
-    async def _mirrored(
-        self, path: bytes, target: str, head: Head, stamped: Stamped, plan: Plan, rows: WrittenRows
-    ) -> "Answer":
-        """Send a write between its begin and its end in the cache."""
-        cache = self._gateway.cache
-        assert cache is not None
-        digests = None if touches_everything(plan) else touched_digests(plan)
-        ticket = await cache.begin(Touched(namespace_of(path), digests))
-        try:
-            answer = await self._send(target, head, stamped)
-        except BaseException:
-            # Refused connections and cut answers alike: upstream may have the write or not. So
-            # with a client that left while it was under way.
-            await cache.end(ticket, Outcome.UNKNOWN, rows)
-            raise
-        rows.answered(answer.body)
-        await cache.end(ticket, outcome_of(answer.status), rows)
         return answer
 
-    async def _send(self, target: str, head: Head, stamped: Stamped) -> "Answer":
-        return await self._gateway.exchange.send(
-            "POST",
-            target,
-            head.forward,
-            stamped.whole() if stamped.size <= STEP_BYTES else _steps(stamped),
-            stamped.size,
-            deed="write",
-            whole_bytes_max=WRITE_ANSWER_WHOLE_BYTES_MAX,
-        )
+    async def _send(self, namespace: bytes, target: str, head: Head, stamped: Stamped) -> "Answer":
+        pressure = self._gateway.pressure
+        try:
+            answer = await self._gateway.exchange.send(
+                "POST",
+                target,
+                head.forward,
+                stamped.whole() if stamped.size <= STEP_BYTES else _steps(stamped),
+                stamped.size,
+                deed="write",
+                whole_bytes_max=WRITE_ANSWER_WHOLE_BYTES_MAX,
+            )
+        except GatewayError as error:
+            if error.source is Source.UPSTREAM:
+                pressure.note(namespace)
+            raise
+        if answer.status in PUSHED_BACK:
+            pressure.note(namespace)
+        return answer
 
 
 async def _steps(stamped: Stamped) -> AsyncIterator[bytes | memoryview]:
