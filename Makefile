@@ -17,7 +17,7 @@ help: ## List the targets
 .venv/installed: pyproject.toml constraints.txt setup.py $(wildcard ext/*.h ext/*.pyx ext/*.pxd)
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group dev -e '.[simulator]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group dev -e '.[simulator,load]'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --target $(OLD_CLIENT) 'turbopuffer==2.8.*'
 	@touch $@
 

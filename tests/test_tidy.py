@@ -44,13 +44,15 @@ ISLANDS = ("simulator", "load")
 # Where each outside library may be imported. Paths are below hevfast/.
 LIBRARIES = {
     "aiohttp": ("upstream/",),
+    "httptools": ("upstream/",),
     "yarl": ("upstream/",),
     "granian": ("__main__.py",),
     "click": ("__main__.py",),
     "starlette": ("app.py",),
     "msgspec": ("batch/", "edge/", "routes/", "pipelines/", "cache/", "observe/"),
     "aerospike": ("cache/",),
-    "lmdb": ("cache/",),
+    "prometheus_client": ("observe/",),
+    "lmdb": ("cache/", "pipelines/"),
 }
 
 BANNED_FILES = {"utils", "util", "helpers", "helper", "common", "models", "managers", "misc"}
