@@ -84,7 +84,7 @@ def latency_by_rate(steps: list[StepResult]) -> str:
             continue
         figures = (latency.p50_ms, latency.p99_ms, latency.p99_9_ms)
         for name, ms in zip(names, figures, strict=True):
-            says = f"{name} at {step.rate_asked:g}/s: {milliseconds(ms)} ms"
+            says = f"{name} at {step.rate_asked:.6g}/s: {milliseconds(ms)} ms"
             values.append({"x": step.rate_asked, "ms": ms, "series": name, "says": says})
     x = {
         "field": "x",

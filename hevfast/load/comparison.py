@@ -59,7 +59,7 @@ def compared(first: Result, second: Result) -> Comparison:
 
 
 def _of_steps(first: StepResult, second: StepResult) -> Iterator[Difference]:
-    rate = "closed" if first.rate_asked is None else f"{first.rate_asked:g}/s"
+    rate = "closed" if first.rate_asked is None else f"{first.rate_asked:.6g}/s"
     pair = first.rate_answered, second.rate_answered
     yield _difference(rate, "all", "rate", "/s", pair, is_more_better=True, is_spread=False)
     others = dict(operations(second))

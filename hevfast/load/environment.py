@@ -12,7 +12,7 @@ from .result import Environment
 GIT_WAIT_S = 5.0
 
 
-def environment(target: dict[str, object] | None) -> Environment:
+def environment(target: dict[str, str | int | float] | None) -> Environment:
     return Environment(
         cpu=_cpu(),
         cores=len(os.sched_getaffinity(0))

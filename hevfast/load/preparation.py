@@ -34,7 +34,7 @@ def is_loopback(target: Target) -> bool:
     return all(ipaddress.ip_address(address[4][0]).is_loopback for address in found)
 
 
-def health(target: Target) -> dict[str, object] | None:
+def health(target: Target) -> dict[str, str | int | float] | None:
     """Give what the target says of itself, None if it has no `/health`. Raises: RunError."""
     status, body = _ask(target, "GET", "/health", b"")
     if status != 200:

@@ -29,7 +29,7 @@ class Shown:
     def step(self, step: Step) -> Callable[[float, Tally], object]:
         """Begin to show a step; give the function that is told how far it is."""
         whole_s = step.warmup_s + step.duration_s
-        rate = "closed loop" if step.rate is None else f"{step.rate:g}/s"
+        rate = "closed loop" if step.rate is None else f"{step.rate:.6g}/s"
         return self._bar_of(rate, whole_s) if sys.stderr.isatty() else self._lines_of(rate, whole_s)
 
     def step_over(self) -> None:

@@ -117,7 +117,7 @@ class Environment(msgspec.Struct, frozen=True):
     python: str
     hevfast: str
     commit: str | None
-    target: dict[str, object] | None
+    target: dict[str, str | int | float] | None
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -200,7 +200,7 @@ def test_targets_that_are_no_paths_are_404(
     assert upstream.requests == []
 
 
-@pytest.mark.parametrize("target", ["/", "/foo", "/v3/namespaces", "/v2", "/v2/foo", "/metrics"])
+@pytest.mark.parametrize("target", ["/", "/foo", "/v3/namespaces", "/v2", "/v2/foo"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_unknown_path_is_404(
     gateway: RunningGateway, upstream: Upstream, method: str, target: str

@@ -92,7 +92,7 @@ def workers_of(gateway: RunningGateway) -> list[int]:
 
 def folder_of(gateway: RunningGateway) -> Path:
     """Give the folder of counts, by what the worker has mapped."""
-    maps = Path(f"/proc/{workers_of(gateway)[0]}/maps").read_text()
+    maps = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in workers_of(gateway))
     line = next(line for line in maps.splitlines() if "hevfast-metrics-" in line)
     return Path(line.split()[-1]).parent
 
@@ -104,6 +104,7 @@ def write_some(gateway: RunningGateway, count: int) -> None:
 
 def test_counts_are_exact_over_workers_and_kills(upstream: Upstream) -> None:
     with running_gateway(upstream.url, HEVFAST_WORKERS="3") as gateway:
+        wait_for_worker(gateway, 3)
         folder = folder_of(gateway)
         for killed in range(3):
             write_some(gateway, 20)

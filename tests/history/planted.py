@@ -13,7 +13,7 @@ from hevfast.cache.lmdb_step import Step
 from hevfast.cache.lmdb_store import LmdbStore
 from hevfast.cache.rows import Kind, Outcome
 from hevfast.cache.transactional import NOTHING, Document, Held, Row, Transaction
-from hevfast.routes import settling, write
+from hevfast.routes import settling
 from tests.history.planted_cluster import CLUSTER_PLANTS
 
 
@@ -52,9 +52,9 @@ def any_lease_fills() -> None:
 def doubt_is_refusal() -> None:
     end = LmdbStore.end
 
-    async def planted(self: LmdbStore, ticket: Any, outcome: Outcome, parts: Any) -> None:
+    async def planted(self: LmdbStore, ticket: Any, outcome: Outcome, parts: Any) -> bool:
         known = Outcome.REJECTED if outcome is Outcome.UNKNOWN else outcome
-        await end(self, ticket, known, parts)
+        return await end(self, ticket, known, parts)
 
     LmdbStore.end = planted  # type: ignore[method-assign]
 
@@ -79,7 +79,7 @@ def whole_namespaces_are_not_voided() -> None:
 
 
 def refused_writes_are_put() -> None:
-    vars(write)["outcome_of"] = lambda status: Outcome.APPLIED
+    vars(settling)["outcome_of"] = lambda status: Outcome.APPLIED
 
 
 def unmet_conditions_are_put() -> None:
@@ -101,8 +101,9 @@ def patches_are_put_on_nothing() -> None:
 def answers_come_before_the_mirror() -> None:
     end = LmdbStore.end
 
-    async def planted(self: LmdbStore, ticket: Any, outcome: Outcome, parts: Any) -> None:
+    async def planted(self: LmdbStore, ticket: Any, outcome: Outcome, parts: Any) -> bool:
         self._run(end(self, ticket, outcome, parts))
+        return True
 
     LmdbStore.end = planted  # type: ignore[method-assign]
 

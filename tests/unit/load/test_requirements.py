@@ -62,9 +62,9 @@ def test_anything_else_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "met", "value"),
     [
-        ("p50<11ms", True, "10 ms"),
-        ("p50<9ms", False, "10 ms"),
-        ("p99>=10ms", True, "10 ms"),
+        ("p50<11ms", True, "10.01 ms"),
+        ("p50<9ms", False, "10.01 ms"),
+        ("p99>=10ms", True, "10.01 ms"),
         ("max<=10ms", False, "10.01 ms"),
         ("errors<11%", True, "10%"),
         ("errors<10%", False, "10%"),
@@ -81,10 +81,7 @@ def test_requirements_are_held_against_what_was_measured(text: str, met: bool, v
 
 def test_every_step_must_meet_a_requirement_and_the_worst_is_shown() -> None:
     steps = [step([1_000] * 50), step([30_000] * 50)]
-    assert (
-        judge(parse("p99<5ms"), steps) == ("p99<5ms", "30 ms", False)
-        or not judge(parse("p99<5ms"), steps).met
-    )
+    assert not judge(parse("p99<5ms"), steps).met
     assert judge(parse("p99<5ms"), steps).value.startswith("30")
     assert judge(parse("p99>0.5ms"), steps).value.startswith("1")
 

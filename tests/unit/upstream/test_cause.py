@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from hevfast.upstream.causes import cause
+from hevfast.upstream.causes import InvalidAnswerError, cause
 
 KEY = ConnectionKey("tpuf", 443, True, True, None, None, None)
 
@@ -44,6 +44,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (caused(aiohttp.ClientOSError(104, "reset"), ConnectionResetError()), "connection reset"),
         (caused(aiohttp.ClientPayloadError(), TimeoutError()), "timed out"),
         (aiohttp.ClientPayloadError(), "the answer was cut short"),
+        (InvalidAnswerError(), "the answer was not valid HTTP"),
         (aiohttp.ClientError(), "the exchange broke"),
     ],
 )

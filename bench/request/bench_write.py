@@ -1,0 +1,16 @@
+"""The bench of a write, once and tiny, so that it cannot rot."""
+
+import pytest
+
+from bench import bodies
+from bench.request.write_cost import measure
+
+
+@pytest.mark.parametrize("name", ["row1_1500b", "rows1000_dim768_float"])
+def bench_write_cost_is_measured(name: str) -> None:
+    measured = measure(bodies.body(name), [4], seconds=0.1, rounds=1)[4]
+    assert sorted(measured) == ["direct", "floor", "session"]
+    for each in measured.values():
+        assert [cost > 1 for cost in each.cost_us] == [True]
+    # A gateway cannot be cheaper than an application that does nothing.
+    assert measured["direct"].cost_us[0] > measured["floor"].cost_us[0] * 0.5
