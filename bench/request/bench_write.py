@@ -1,8 +1,9 @@
-"""The bench of a write, once and tiny, so that it cannot rot."""
+"""The benches of a write, once and tiny, so that they cannot rot."""
 
 import pytest
 
 from bench import bodies
+from bench.request import exchange_cost
 from bench.request.write_cost import measure
 
 
@@ -14,3 +15,9 @@ def bench_write_cost_is_measured(name: str) -> None:
         assert [cost > 1 for cost in each.cost_us] == [True]
     # A gateway cannot be cheaper than an application that does nothing.
     assert measured["direct"].cost_us[0] > measured["floor"].cost_us[0] * 0.5
+
+
+def bench_exchange_cost_is_measured() -> None:
+    found = exchange_cost.run(rounds=1, times=64)
+    assert len(found) == 13
+    assert [cost > 1 for costs in found.values() for cost in costs] == [True] * 13

@@ -26,7 +26,7 @@ from tests.fakes.upstream import unused_port
 WAYS = ("floor", "direct", "session")
 
 # What an official client sends, so that there are as many headers to pass on as there would be.
-_HEADERS = [
+HEADERS = [
     AUTH,
     (b"Content-Type", b"application/json"),
     (b"Accept", b"application/json"),
@@ -145,7 +145,7 @@ def measure(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         request = folder / "request"
-        request.write_bytes(request_bytes("POST", "/v2/namespaces/bench", body, _HEADERS))
+        request.write_bytes(request_bytes("POST", "/v2/namespaces/bench", body, HEADERS))
         peers = compiled(folder)
         result = {count: {way: Measured() for way in ways} for count in connections}
         with servers(folder, peers, ways) as running:

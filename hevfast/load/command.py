@@ -56,11 +56,13 @@ def run(**words: Any) -> None:
     except RunError as error:
         click.echo(f"hevfast load: {error}", err=True)
         sys.exit(UNABLE)
-    click.echo(text(result))
     if result.refused:
+        # Not even shown: whoever sees figures uses them.
+        click.echo("hevfast load: refused to report, the figures would be its own:", err=True)
         for reason in result.refused:
-            click.echo(f"hevfast load: refused, no result is written: {reason}", err=True)
+            click.echo(f"  {reason}", err=True)
         sys.exit(REFUSED)
+    click.echo(text(result))
     if words["json_path"]:
         words["json_path"].write_bytes(results.write(result))
     if words["html_path"]:

@@ -107,6 +107,10 @@ class StepResult(msgspec.Struct, frozen=True):
     # Why the figures are not to be used; empty if they are.
     refused: list[str]
 
+    @property
+    def name(self) -> str:
+        return "closed loop" if self.rate_asked is None else f"{self.rate_asked:.6g}/s"
+
 
 class Environment(msgspec.Struct, frozen=True):
     """Where the load came from, and what the target says it is."""
@@ -145,7 +149,8 @@ class Result(msgspec.Struct, frozen=True):
 
     @property
     def refused(self) -> list[str]:
-        return [reason for step in self.steps for reason in step.refused]
+        """Say which steps are refused, and why."""
+        return [f"{step.name}: {reason}" for step in self.steps for reason in step.refused]
 
 
 def write(result: Result) -> bytes:

@@ -12,8 +12,9 @@ Buffer = bytes | bytearray | memoryview
 Steps = Iterable[Sequence[Buffer]]
 
 # Bytes. Buffers that are smaller than this on the average are joined: a system call takes them
-# one by one, which costs several times as much as a copy.
-_REFERENCE_BYTES_MIN = 4096
+# one by one, which costs several times as much as a copy. A row that goes by reference is of 4 KiB
+# at least, and has a small stamp beside it.
+_REFERENCE_BYTES_MIN = 2048
 
 
 def steps_of(body: Buffer) -> Iterator[list[memoryview]]:

@@ -142,9 +142,9 @@ def test_fast_wrong_answers_are_errors(tmp_path: Path) -> None:
         path = tmp_path / "result.json"
         words = (
             "--rate",
-            "100",
+            "200",
             "--duration",
-            "1",
+            "0.5",
             "--require",
             "errors<0.1%",
             "--json",
@@ -165,7 +165,7 @@ def silent_at_times(number: int) -> tuple[int, bytes] | None:
 def test_requests_never_answered_are_given_up_and_counted_as_long_as_they_were(
     tmp_path: Path,
 ) -> None:
-    words = ("--rate", "100", "--duration", "1", "--timeout", "0.3", "--connections", "32")
+    words = ("--rate", "200", "--duration", "0.5", "--timeout", "0.3", "--connections", "32")
     with running(silent_at_times) as url:
         step = measured(url, tmp_path / "result.json", *words)
     assert step["total"]["errors"] == {"timeout": 10}
@@ -179,7 +179,9 @@ def test_a_late_generator_refuses_to_report(tmp_path: Path) -> None:
     with running(good) as url:
         done = run(url, *words, "--json", str(path), "--html", str(page))
     assert done.exit_code == 3
-    assert "refused, no result is written: the generator was late" in done.output
+    assert "refused to report" in done.output
+    assert "50/s: the generator was late: 1 % of arrivals" in done.output
+    assert "answered well" not in done.output
     assert "--late-ms 0.01" in done.output
     assert not path.exists()
     assert not page.exists()
@@ -257,6 +259,20 @@ def test_a_target_that_is_not_there_ends_with_4() -> None:
     done = run(f"http://127.0.0.1:{unused_port()}")
     assert done.exit_code == 4
     assert "cannot ask 127.0.0.1" in done.output
+
+
+def test_without_its_libraries_the_command_says_what_to_install() -> None:
+    program = (
+        "import sys\n"
+        "sys.modules['hdrh'] = None\n"
+        "from hevfast.__main__ import main\n"
+        "main(['load', '--help'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=STOP_S, check=False
+    )
+    assert done.returncode == 1
+    assert "pip install 'hevfast[load]'" in done.stderr
 
 
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["compare", "--help"]])

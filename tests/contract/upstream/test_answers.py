@@ -158,3 +158,41 @@ async def test_body_over_the_bound_is_streamed_and_one_at_it_is_held(
             assert exchange.inflight == (0 if isinstance(answer.body, bytes) else 1)
             assert await read(answer) == body
             assert exchange.inflight == 0
+
+
+async def test_reset_is_not_the_end_of_an_answer_without_a_length(upstream: Upstream) -> None:
+    """Only an orderly end says that everything was sent. (A ClientSession takes both for it.)"""
+
+    async def act(wire: Wire) -> None:
+        await wire.send(head(200, []) + b"abc")
+        # What is on its way must be read first, or it is not known that there was an answer.
+        await asyncio.sleep(0.05)
+        wire.reset()
+
+    upstream.script(Step(act))
+    async with opened(upstream.url) as exchange:
+        with pytest.raises(GatewayError, match="connection reset"):
+            await ask(exchange)
+
+
+async def test_large_answer_is_read_no_faster_than_it_is_taken(upstream: Upstream) -> None:
+    piece = b"z" * (1024 * 1024)
+    sent = 0
+
+    async def act(wire: Wire) -> None:
+        nonlocal sent
+        await wire.send(head(200, [(b"Content-Length", b"%d" % (200 * len(piece)))]))
+        for _ in range(200):
+            await wire.send(piece)
+            sent += len(piece)
+
+    upstream.script(Step(act))
+    async with opened(upstream.url) as exchange:
+        answer = await ask(exchange)
+        last = -1
+        while sent != last:
+            last = sent
+            await asyncio.sleep(0.2)
+        # Kernel buffers on both sides, and what is held.
+        assert sent < 40 * len(piece)
+        assert len(await read(answer)) == 200 * len(piece)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 import trustme
 
+from tests.contract.upstream.conftest import opened
 from tests.fakes.gateway import running_gateway
 from tests.fakes.upstream import OK_BODY, Upstream, answer, running_upstream
 
@@ -59,6 +60,28 @@ def test_large_body_arrives_whole(authority: tuple[trustme.CA, str]) -> None:
             upstream.script()
             assert gateway.ask("POST", "/v2/namespaces/ns/query", body).status == 200
             assert upstream.only.body_sha256 == hashlib.sha256(body).hexdigest()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("piece_bytes", [300, 40_000])
+async def test_large_body_in_steps_arrives_whole(
+    authority: tuple[trustme.CA, str], piece_bytes: int
+) -> None:
+    for upstream in serving(authority[0], "localhost", []):
+        async with opened(upstream.url) as exchange:
+            trusting = ssl.create_default_context(cafile=authority[1])
+            exchange._session._session.connector._ssl = trusting
+            for _ in range(2):
+                view = memoryview(LARGE)
+                pieces = [
+                    view[start : start + piece_bytes] for start in range(0, len(view), piece_bytes)
+                ]
+                steps = [pieces[start : start + 7] for start in range(0, len(pieces), 7)]
+                upstream.script()
+                reply = await exchange.send("POST", "/", [], steps, len(LARGE), deed="write")
+                assert (reply.status, reply.body) == (200, OK_BODY)
+                assert upstream.only.body_sha256 == hashlib.sha256(LARGE).hexdigest()
+        assert upstream.connections == 1
 
 
 def test_server_that_cannot_prove_its_name_gets_nothing(authority: tuple[trustme.CA, str]) -> None:
