@@ -123,6 +123,47 @@ async def test_large_body_never_holds_the_loop(upstream: Upstream, piece_bytes: 
     assert longest < 0.006
 
 
+async def test_others_have_a_turn_after_every_step(upstream: Upstream) -> None:
+    turns = 0
+    seen = []
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def noted() -> Iterator[list[bytes | memoryview]]:
+        # Small enough for the kernel to take them all at once.
+        for start in range(0, 100_000, 1000):
+            seen.append(turns)
+            yield [TEXT[start : start + 1000]]
+
+    async with opened(upstream.url) as exchange:
+        turning = asyncio.create_task(turn())
+        reply = await exchange.send("POST", "/", [], noted(), 100_000, deed="write")
+        turning.cancel()
+    assert reply.status == 200
+    assert len(set(seen)) == 100
+
+
+async def test_no_more_of_a_body_is_made_once_the_answer_is_here(upstream: Upstream) -> None:
+    made = 0
+
+    def counted() -> Iterator[list[bytes | memoryview]]:
+        nonlocal made
+        for _ in range(1000):
+            made += 1
+            yield [TEXT[: 256 * 1024]]
+
+    upstream.script(answer(413, b"too large", early=True))
+    async with opened(upstream.url) as exchange:
+        size = 1000 * 256 * 1024
+        reply = await exchange.send("POST", "/", [], counted(), size, deed="write")
+        assert reply.status == 413
+        assert made < 200
+
+
 async def test_slow_taker_is_waited_for_and_little_is_held(upstream: Upstream) -> None:
     """What upstream does not take is not made either."""
     made = 0
