@@ -23,21 +23,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.request.write_cost import compiled, drive, pin, processor_s, started
-from tests.fakes.client import AUTH, Client, Reply, request_bytes
+from bench.request.write_cost import GRANIAN, HEADERS, compiled, drive, pin, processor_s, started
+from tests.fakes.client import Client, Reply, request_bytes
 from tests.fakes.upstream import unused_port
 
 _PATH = "/v2/namespaces/bench"
-# What an official client sends with every request.
-_HEADERS = [
-    AUTH,
-    (b"Accept", b"application/json"),
-    (b"Accept-Encoding", b"gzip"),
-    (b"User-Agent", b"Turbopuffer/Python 3.1.0"),
-    (b"X-Stainless-Lang", b"python"),
-    (b"X-Stainless-Retry-Count", b"0"),
-]
-_GRANIAN = ("--interface", "asgi", "--loop", "uvloop", "--runtime-mode", "st", "--no-ws")
+# What an official client sends with every request, a body's type left out.
+_HEADERS = [pair for pair in HEADERS if pair[0] != b"Content-Type"]
 _TEXT = "A forest of kelp grows half a metre a day. " * 4
 
 
@@ -112,7 +104,7 @@ def bare(folder: Path, reply: Reply, pinned: bool) -> Iterator[tuple[Client, int
     answer = folder / "answer"
     answer.write_text(json.dumps({"headers": headers, "body": reply.body.decode()}))
     port = unused_port()
-    words = [sys.executable, "-m", "granian", *_GRANIAN, "--port", str(port)]
+    words = [sys.executable, "-m", "granian", *GRANIAN, "--port", str(port)]
     words.append("bench.request.bare:app")
     with started(words, port, folder, BENCH_ANSWER=str(answer)) as process:
         if pinned:
