@@ -10,9 +10,18 @@ import difflib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+
+from hevfast.setting import (
+    Row,
+    base_url,
+    choice,
+    choice_setting,
+    number_setting,
+    pattern,
+    text_setting,
+)
 
 STARS = "********"
 
@@ -25,93 +34,6 @@ class SettingsError(Exception):
         self.faults = faults
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One row of the table: everything about a setting but its name and its value."""
-
-    variable: str
-    kind: str
-    parse: Callable[[str], Any]
-    unit: str
-    bounds: str
-    secret: bool
-    help: str
-
-
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if re.fullmatch(r"[0-9]{1,20}", text) is None:
-            raise ValueError("is not a whole number")
-        value = int(text)
-        if not low <= value <= high:
-            raise ValueError(f"is outside {low}..{high}")
-        return value
-
-    return parse
-
-
-def _choice(names: tuple[str, ...], later: tuple[str, ...]) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text in later:
-            raise ValueError("is not supported by this version")
-        if text not in names:
-            raise ValueError(f"is none of: {', '.join(names)}")
-        return text
-
-    return parse
-
-
-def _pattern(expression: str, expected: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if re.fullmatch(expression, text) is None:
-            raise ValueError(f"is not {expected}")
-        return text
-
-    return parse
-
-
-def _url(text: str) -> str:
-    """Check a base URL and give it without its trailing slash."""
-    if re.fullmatch(r"[A-Za-z0-9\-._~:/\[\]@?#=&]+", text) is None:
-        raise ValueError("holds a character that has no place in a base URL")
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https"):
-        raise ValueError("must begin with http:// or https://")
-    if "@" in parts.netloc:
-        raise ValueError("must not hold a user name or a password")
-    if "?" in text or "#" in text:
-        raise ValueError("must not hold a query or a fragment")
-    if not parts.hostname:
-        raise ValueError("has no host")
-    try:
-        parts.port  # noqa: B018 - reading it is the check
-    except ValueError as error:
-        raise ValueError("has a port that is not a number from 0 to 65535") from error
-    path = parts.path.rstrip("/")
-    if any(segment in ("", ".", "..") for segment in path.split("/")[1:]):
-        raise ValueError("has an empty or dot segment in its path")
-    return f"{parts.scheme}://{parts.netloc}{path}"
-
-
-def _text(variable: str, kind: str, default: Any, parse: Callable[[str], Any], help: str,
-          *, bounds: str = "", secret: bool = False) -> Any:  # fmt: skip
-    row = Row(variable, kind, parse, "", bounds, secret, help)
-    return dataclasses.field(default=default, repr=not secret, metadata={"row": row})
-
-
-def _number(variable: str, default: int, low: int, high: int, unit: str, help: str) -> Any:
-    row = Row(variable, "integer", _integer(low, high), unit, f"{low}..{high}", False, help)
-    return dataclasses.field(default=default, metadata={"row": row})
-
-
-def _one_of(
-    variable: str, names: tuple[str, ...], help: str, *, later: tuple[str, ...] = ()
-) -> Any:
-    """Give a setting with a few values, the first the default; `later` are known, not yet done."""
-    bounds = " | ".join(names)
-    return _text(variable, "choice", names[0], _choice(names, later), help, bounds=bounds)
-
-
 # Longest time a deadline may be set to, in milliseconds: one hour.
 _HOUR_MS = 3_600_000
 
@@ -122,126 +44,126 @@ DRAIN_MARKER_NAME = "layer-gateway-draining"
 class Settings:
     """What the gateway runs on. Each field is one setting."""
 
-    port: int = _number("PORT", 8080, 1, 65535, "", "Port the gateway listens on.")
-    host: str = _text(
+    port: int = number_setting("PORT", 8080, 1, 65535, "", "Port the gateway listens on.")
+    host: str = text_setting(
         "HOST", "text", "127.0.0.1",
-        _pattern(r"[0-9A-Za-z.:\-]{1,253}", "an address or a host name"),
+        pattern(r"[0-9A-Za-z.:\-]{1,253}", "an address or a host name"),
         "Address the gateway listens on; 0.0.0.0 for all.",
     )  # fmt: skip
-    tpuf_url: str | None = _text(
-        "TPUF_URL", "url", None, _url,
+    tpuf_url: str | None = text_setting(
+        "TPUF_URL", "url", None, base_url,
         "Base URL of Turbopuffer, may carry a path prefix. Unset: built from TURBOPUFFER_REGION, "
         "else https://api.turbopuffer.com.", bounds="http or https, no query, no user",
     )  # fmt: skip
-    region: str | None = _text(
+    region: str | None = text_setting(
         "TURBOPUFFER_REGION", "text", None,
-        _pattern(r"[a-z0-9][a-z0-9\-]{0,62}", "a region name such as aws-us-east-1"),
+        pattern(r"[a-z0-9][a-z0-9\-]{0,62}", "a region name such as aws-us-east-1"),
         "Region whose host is used when TPUF_URL is unset.", bounds="such as aws-us-east-1",
     )  # fmt: skip
-    api_key: str | None = _text(
+    api_key: str | None = text_setting(
         "TURBOPUFFER_API_KEY", "secret", None,
-        _pattern(r"[\x21-\x7e]+", "printable ASCII without spaces"),
+        pattern(r"[\x21-\x7e]+", "printable ASCII without spaces"),
         "The gateway's own Turbopuffer key. Set: callers must present this same key. Unset: the "
         "caller's key is passed on and Turbopuffer judges it.", secret=True,
     )  # fmt: skip
-    workers: int = _number("HEVFAST_WORKERS", 1, 1, 256, "processes", "Worker processes.")
-    body_bytes_max: int = _number(
+    workers: int = number_setting("HEVFAST_WORKERS", 1, 1, 256, "processes", "Worker processes.")
+    body_bytes_max: int = number_setting(
         "HEVFAST_BODY_BYTES_MAX", 536_870_912, 1, 4_294_967_295, "bytes",
         "Largest request body, after decompression too; beyond it 413.",
     )  # fmt: skip
-    body_silence_ms: int = _number(
+    body_silence_ms: int = number_setting(
         "HEVFAST_BODY_SILENCE_MS", 30_000, 10, _HOUR_MS, "ms",
         "How long a client may pause while sending its body; beyond it 408.",
     )  # fmt: skip
-    reserved_stamps: str = _one_of(
+    reserved_stamps: str = choice_setting(
         "HEVFAST_RESERVED_STAMPS", ("reject", "overwrite"),
         "What happens to a client's own values of the two stamps: refused, or replaced.",
     )  # fmt: skip
-    shard_count: int = _number(
+    shard_count: int = number_setting(
         "LAYER_SHARD_COUNT", 16, 1, 65536, "shards", "Shards the ids are spread over."
     )
-    shard_stamp: str = _one_of(
+    shard_stamp: str = choice_setting(
         "HEVFAST_SHARD_STAMP", ("always", "never"), "Whether rows get _hevlayer_shard.",
         later=("initialised",),
     )  # fmt: skip
-    cache: str | None = _text(
-        "HEVFAST_CACHE", "choice", None, _choice(("aerospike", "lmdb", "memory", "off"), ()),
+    cache: str | None = text_setting(
+        "HEVFAST_CACHE", "choice", None, choice(("aerospike", "lmdb", "memory", "off"), ()),
         "Where documents are cached: in a cluster shared by many gateways, in a file shared by the "
         "workers of this host, in the memory of the only worker, or nowhere. Unset: aerospike if "
         "AEROSPIKE_HOSTS is set, else lmdb.", bounds="aerospike | lmdb | memory | off",
     )  # fmt: skip
-    aerospike_hosts: str | None = _text(
+    aerospike_hosts: str | None = text_setting(
         "AEROSPIKE_HOSTS", "hosts", None,
-        _pattern(r"[^\s,:]+:[0-9]{1,5}(,[^\s,:]+:[0-9]{1,5})*", "a list of host:port"),
+        pattern(r"[^\s,:]+:[0-9]{1,5}(,[^\s,:]+:[0-9]{1,5})*", "a list of host:port"),
         "Nodes of the Aerospike cluster, separated by commas.", bounds="host:port,...",
     )  # fmt: skip
-    aerospike_namespace: str = _text(
-        "AEROSPIKE_NAMESPACE", "text", "hevlayer", _pattern(r"[A-Za-z0-9_\-]{1,31}", "a namespace"),
+    aerospike_namespace: str = text_setting(
+        "AEROSPIKE_NAMESPACE", "text", "hevlayer", pattern(r"[A-Za-z0-9_\-]{1,31}", "a namespace"),
         "Its namespace for documents.",
     )  # fmt: skip
-    aerospike_registry_namespace: str | None = _text(
+    aerospike_registry_namespace: str | None = text_setting(
         "HEVFAST_AEROSPIKE_REGISTRY_NAMESPACE", "text", None,
-        _pattern(r"[A-Za-z0-9_\-]{1,31}", "a namespace"),
+        pattern(r"[A-Za-z0-9_\-]{1,31}", "a namespace"),
         "Its namespace for fences, whose records never expire: one of its own goes on when the "
         "documents' is full. Unset: that of the documents.",
     )  # fmt: skip
-    aerospike_set_prefix: str = _text(
-        "AEROSPIKE_SET_PREFIX", "text", "tpuf_", _pattern(r"[A-Za-z0-9_\-]{0,32}", "a prefix"),
+    aerospike_set_prefix: str = text_setting(
+        "AEROSPIKE_SET_PREFIX", "text", "tpuf_", pattern(r"[A-Za-z0-9_\-]{0,32}", "a prefix"),
         "Prefix of the sets; gateways that share a cache share it.",
     )  # fmt: skip
-    aerospike_cluster_name: str | None = _text(
-        "AEROSPIKE_CLUSTER_NAME", "text", None, _pattern(r"[\x21-\x7e]{1,64}", "a name"),
+    aerospike_cluster_name: str | None = text_setting(
+        "AEROSPIKE_CLUSTER_NAME", "text", None, pattern(r"[\x21-\x7e]{1,64}", "a name"),
         "Name the cluster must have.",
     )  # fmt: skip
-    cache_unreachable: str = _one_of(
+    cache_unreachable: str = choice_setting(
         "HEVFAST_CACHE_UNREACHABLE", ("open", "refuse"),
         "Writes while the Aerospike cluster cannot be reached: open lets them go on, and other "
         "gateways may serve older rows until it is back; refuse answers 503 and sends nothing. "
         "The other caches never refuse: what they could not be told, they void.",
     )  # fmt: skip
-    data_dir: str = _text(
-        "HEVFAST_DATA_DIR", "path", ".hevfast", _pattern(r"[^\x00]+", "a path"),
+    data_dir: str = text_setting(
+        "HEVFAST_DATA_DIR", "path", ".hevfast", pattern(r"[^\x00]+", "a path"),
         "Folder of the embedded stores' files: the cache (lmdb) and the pipelines.",
     )  # fmt: skip
-    cache_bytes_max: int = _number(
+    cache_bytes_max: int = number_setting(
         "HEVFAST_CACHE_BYTES_MAX", 1_073_741_824, 8_388_608, 1_099_511_627_776, "bytes",
         "Size of the cache (lmdb, memory); of the file, documents are evicted from three fifths of "
         "it on.",
     )  # fmt: skip
-    pipelines_bytes_max: int = _number(
+    pipelines_bytes_max: int = number_setting(
         "HEVFAST_PIPELINES_BYTES_MAX", 17_179_869_184, 8_388_608, 17_592_186_044_416, "bytes",
         "Size of the embedded pipelines' file, which takes only what is used of it. From seven "
         "eighths on nothing is staged until documents are indexed.",
     )  # fmt: skip
-    doubt_ms: int = _number(
+    doubt_ms: int = number_setting(
         "HEVFAST_DOUBT_MS", 60_000, 10, _HOUR_MS, "ms",
         "How long Turbopuffer may still apply a write whose answer was lost.",
     )  # fmt: skip
-    upstream_connect_timeout_ms: int = _number(
+    upstream_connect_timeout_ms: int = number_setting(
         "HEVFAST_UPSTREAM_CONNECT_TIMEOUT_MS", 5_000, 10, _HOUR_MS, "ms",
         "Longest wait for a connection to Turbopuffer, waiting for a free one included.",
     )  # fmt: skip
-    upstream_read_timeout_ms: int = _number(
+    upstream_read_timeout_ms: int = number_setting(
         "HEVFAST_UPSTREAM_READ_TIMEOUT_MS", 60_000, 10, _HOUR_MS, "ms",
         "Longest silence of Turbopuffer, before its answer or within it.",
     )  # fmt: skip
-    upstream_total_timeout_ms: int = _number(
+    upstream_total_timeout_ms: int = number_setting(
         "HEVFAST_UPSTREAM_TOTAL_TIMEOUT_MS", 300_000, 10, _HOUR_MS, "ms",
         "Longest time one exchange with Turbopuffer may take, sending included.",
     )  # fmt: skip
-    upstream_connections_max: int = _number(
+    upstream_connections_max: int = number_setting(
         "HEVFAST_UPSTREAM_CONNECTIONS_MAX", 512, 1, 65535, "connections",
         "Connections to Turbopuffer, per worker.",
     )  # fmt: skip
-    upstream_client: str = _one_of(
+    upstream_client: str = choice_setting(
         "HEVFAST_UPSTREAM_CLIENT", ("direct", "session"),
         "How Turbopuffer is talked to: the gateway's own reader, or aiohttp's, slower, to fall "
         "back on.",
     )  # fmt: skip
-    drain_marker_path: str = _text(
+    drain_marker_path: str = text_setting(
         "LAYER_DRAIN_MARKER_PATH", "path",
         os.path.join(tempfile.gettempdir(), DRAIN_MARKER_NAME),
-        _pattern(r"[^\x00]+", "a path"),
+        pattern(r"[^\x00]+", "a path"),
         "While this file exists, /ready answers 503 draining.",
     )  # fmt: skip
 

@@ -23,6 +23,7 @@ FUNCTION_LINES_MAX = 70
 # Imports go down only: a part may import those of a lower rank, and itself.
 RANKS = {
     "": 0,
+    "setting": -1,
     "settings": 0,
     "core": 0,
     "batch": 1,
