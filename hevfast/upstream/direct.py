@@ -84,7 +84,7 @@ class Direct:
                 await line.changed()
             if line.fault is not None:
                 raise line.fault
-            answer_fields = answer_headers(tuple(line.fields))
+            answer_fields = line.fields if line.sorted else answer_headers(tuple(line.fields))
         except BaseException:
             self._break_off(connection, line)
             raise
