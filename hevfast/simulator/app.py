@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -16,12 +17,12 @@ from . import metadata
 from .answers import HEART, Refusal, bad_request, query_billing, query_performance
 from .catalogue import Catalogue, check_namespace_name
 from .faults import Faults
-from .limits import OPERATIONS_MAX, QUERIES_MAX
+from .fuse import fused, parse_fusion, sub_queries
+from .limits import OPERATIONS_MAX
 from .namespace import Namespace
 from .options import Options
-from .query import Found, check_consistency, parse_query, run, vector_encoding
+from .query import Found, is_eventual, parse_query, run, vector_encoding
 from .render import result, size_estimate
-from .shapes import mapping, sequence
 from .transport import (
     BearerGate,
     error_response,
@@ -131,13 +132,15 @@ class Simulator:
         started_s = time.monotonic()
         fields = await read_fields(request)
         namespace = self._find(request)
-        check_consistency(fields.get("consistency"))
+        eventual = is_eventual(fields.get("consistency"))
         encoding = vector_encoding(fields.get("vector_encoding"))
         many = fields.get("queries")
-        queries = [fields] if many is None else _sub_queries(fields)
+        queries = [fields] if many is None else sub_queries(fields)
+        fusion = None if many is None else parse_fusion(fields, len(queries))
         # All parts of a multi-query run here, without an await between them: one snapshot.
         parsed = [parse_query(part, namespace.schema) for part in queries]
-        found = [run(namespace, query) for query in parsed]
+        seen = namespace.indexed_rows(self._options.eventual_tail_bytes) if eventual else None
+        found = [run(namespace, query, seen) for query in parsed]
         queried_bytes = namespace.logical_bytes
         row_count = len(namespace.documents)
 
@@ -145,6 +148,8 @@ class Simulator:
             parts = [result(part, encoding) for part in found]
             returned_bytes = sum(size_bytes for _, size_bytes in parts)
             results = [part for part, _ in parts]
+            if fusion is not None:
+                results = [{"rows": fused(fusion, [_rows(part) for part in results])}]
             answer: dict[str, object] = {"results": results} if many is not None else results[0]
             answer["billing"] = query_billing(queried_bytes * len(found), returned_bytes)
             answer["performance"] = query_performance(started_s, row_count)
@@ -199,18 +204,11 @@ class Simulator:
         return self._catalogue.find(request.path_params["name"])
 
 
-def _sub_queries(fields: dict[str, object]) -> list[dict[str, object]]:
-    for name in ("rerank_by", "limit", "offset"):
-        if fields.get(name) is not None:
-            raise bad_request(f"not simulated: {name} beside queries")
-    parts = sequence("queries", fields["queries"])
-    if not 1 <= len(parts) <= QUERIES_MAX:
-        raise bad_request(f"queries: found {len(parts)}, expected 1 to {QUERIES_MAX}")
-    queries = [mapping("queries", part) for part in parts]
-    for name in ("consistency", "vector_encoding"):
-        if any(name in query for query in queries):
-            raise bad_request(f"queries: {name} belongs beside queries, not inside")
-    return queries
+def _rows(part: dict[str, Any]) -> list[dict[str, Any]]:
+    if "rows" not in part:
+        raise bad_request("rerank_by: a query that aggregates has no rows to rank")
+    rows: list[dict[str, Any]] = part["rows"]
+    return rows
 
 
 def _size(found: list[Found]) -> int:

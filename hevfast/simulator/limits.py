@@ -34,6 +34,11 @@ ORDER_KEYS_MAX = 8
 # (unconfirmed).
 ROWS_DEFAULT = 10
 
+# Characters of a full-text query, attributes computed for a row, fragments of a highlight.
+QUERY_CHARS_MAX = 8192
+COMPUTED_MAX = 256
+FRAGMENTS_MAX = 1024
+
 PAGE_SIZE_MAX = 1000
 PAGE_SIZE_DEFAULT = 100
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from . import shapes
 from .answers import bad_request
-from .namespace import Namespace, Ordered
+from .namespace import Namespace
 from .query import Query
-from .rank import ByAttributes, ByDistance, nearest
+from .rank import ByAttributes, ByDistance, ByInteraction, ByScore, ranked
 from .schema import Attribute, dense_names
 from .types import VECTORS, Kind
 from .vectors import numbers_of, shortest
@@ -85,6 +85,10 @@ def plan_text(namespace: Namespace, query: Query) -> str:
         case ByAttributes(keys=keys):
             order = ", ".join(f"{name} {'desc' if down else 'asc'}" for name, down in keys)
             lines.append(f"  Order by {order}")
+        case ByInteraction(name=name, metric=metric):
+            lines.append(f"  Rank by exact {metric} of the vectors of {name}")
+        case ByScore():
+            lines.append("  Rank by score")
         case None:
             lines.append("  Aggregate")
     lines.append(f"  Limit {query.limit} offset {query.offset}")
@@ -166,17 +170,17 @@ def _ground_truth(
     namespace: Namespace, column: str, query_count: int, neighbours: int
 ) -> list[dict[str, Any]]:
     """Search for the first documents' own vectors."""
-    ordered: Ordered = namespace.ordered()
     metric = namespace.schema[column].metric or ""
-    stored = namespace.columns[column].take(ordered.slots[:query_count])
+    first = namespace.rows().slots[:query_count]
     truth = []
-    for vector in stored:
+    for vector in namespace.columns[column].take(first):
         ranking = ByDistance(column, vector.astype(np.float32), metric, needs_filters=False)
-        order, found = nearest(namespace, ranking, ordered)
+        documents, found = ranked(namespace, ranking, None, neighbours)
+        assert found is not None
         rows = [
-            {"$dist": distance, "id": ordered.ids[index]}
-            for index, distance in zip(
-                order[:neighbours], shortest(found[:neighbours]).tolist(), strict=True
+            {"$dist": distance, "id": document.id}
+            for document, distance in zip(
+                documents[:neighbours], shortest(found[:neighbours]).tolist(), strict=True
             )
         ]
         (numbers,) = numbers_of(vector[np.newaxis])

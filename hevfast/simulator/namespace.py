@@ -1,36 +1,18 @@
 """One namespace in memory: its documents, vector matrices, schema and settings."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from .document import Document, Rows
+from .indexing import Backlog, Commit, Indexing
+from .textindex import TextIndex
 from .types import Type
 from .values import Attributes, Id, bytes_of
-from .vectors import Slots, VectorColumn
+from .vectors import VectorColumn
 
 if TYPE_CHECKING:
     from .schema import Schema
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One stored document. Its attributes are never changed in place; a matrix row may be."""
-
-    slot: int
-    attributes: Attributes
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ordered:
-    """All documents by ascending id, as parallel sequences."""
-
-    ids: list[Id]
-    documents: list[Document]
-    slots: Slots
 
 
 class Namespace:
@@ -40,7 +22,7 @@ class Namespace:
     is atomic and each query sees one snapshot.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, indexing: Indexing | None = None) -> None:
         self.name = name
         self.schema: Schema = {}
         self.metric: str | None = None
@@ -54,72 +36,117 @@ class Namespace:
         self.last_write_at = self.created_at
         self.documents: dict[Id, Document] = {}
         self.columns: dict[str, VectorColumn] = {}
+        self.texts: dict[str, TextIndex] = {}
         self.logical_bytes = 0
+        self.indexing = indexing or Indexing()
+        self.backlog = Backlog()
+        # The newest version in each matrix row, None where the row is free.
+        self.owners: list[Document | None] = []
         self._free: list[int] = []
-        self._slot_count = 0
-        self._ordered: Ordered | None = None
+        self._rows: Rows | None = None
+        self._replaced: dict[Id, Document | None] = {}
 
     def __repr__(self) -> str:
         return f"<Namespace {self.name} rows={len(self.documents)} bytes={self.logical_bytes}>"
 
-    def ordered(self) -> Ordered:
+    def rows(self) -> Rows:
         """List the documents by ascending id; kept until the next write."""
-        if self._ordered is None:
-            self._ordered = self._listed(self.documents)
-        return self._ordered
+        if self._rows is None:
+            self._rows = Rows.listed(self.documents.values())
+        return self._rows
 
-    def chosen(self, ids: Iterable[Id]) -> Ordered:
+    def indexed_rows(self, tail_bytes: int) -> Rows | None:
+        """List what an eventual query sees: what is indexed, and the oldest of what is not.
+
+        None says that this is everything.
+        """
+        instead = self.backlog.shown(tail_bytes)
+        if not instead:
+            return None
+        seen = {**self.documents, **instead}
+        return Rows.listed(document for document in seen.values() if document is not None)
+
+    def chosen(self, ids: Iterable[Id]) -> Rows:
         """List those of the given documents that exist, by ascending id."""
-        return self._listed(self.documents.keys() & ids)
-
-    def _listed(self, ids: Iterable[Any]) -> Ordered:
-        ascending: list[Id] = sorted(ids)
-        documents = [self.documents[id_] for id_ in ascending]
-        slots = np.fromiter((document.slot for document in documents), np.intp, len(documents))
-        return Ordered(ascending, documents, slots)
+        return Rows.listed(self.documents[id_] for id_ in set(ids) if id_ in self.documents)
 
     def touch(self, *, wrote: bool) -> None:
         self.updated_at = datetime.now(UTC)
         if wrote:
             self.last_write_at = self.updated_at
 
-    # Changing documents: first the room for a whole write, then its documents one by one.
+    # Changing documents: first the room for a whole write, then its documents one by one, then
+    # the end of the write, which makes it wait for the index.
 
     def ensure_column(self, name: str, type_: Type) -> None:
         if name not in self.columns:
             self.columns[name] = VectorColumn(type_)
 
     def slots_for(self, ids: Collection[Id]) -> dict[Id, int]:
-        """Find a matrix row for each id: its own if it exists, else an unused one.
+        """Find a free matrix row for each id, none of them in use by any version.
 
         The matrices are grown before any row is taken, so that running out of memory changes
         nothing.
         """
-        new = [id_ for id_ in ids if id_ not in self.documents]
-        fresh_count = max(0, len(new) - len(self._free))
+        reused = min(len(ids), len(self._free))
+        held = len(self.owners)
         for column in self.columns.values():
-            column.reserve(self._slot_count + fresh_count)
-        slots = {id_: self.documents[id_].slot for id_ in ids if id_ in self.documents}
-        for id_ in new:
-            if self._free:
-                slots[id_] = self._free.pop()
-            else:
-                slots[id_] = self._slot_count
-                self._slot_count += 1
-        return slots
+            column.reserve(held + len(ids) - reused)
+        fresh = range(held, held + len(ids) - reused)
+        self.owners.extend([None] * len(fresh))
+        slots = [*(self._free.pop() for _ in range(reused)), *fresh]
+        return dict(zip(ids, slots, strict=True))
 
     def put(self, id_: Id, slot: int, attributes: Attributes, size_bytes: int) -> None:
         old = self.documents.get(id_)
+        new = Document(id_, slot, attributes, size_bytes)
         self.logical_bytes += size_bytes - (old.size_bytes if old else 0)
-        self.documents[id_] = Document(slot, attributes, size_bytes)
-        self._ordered = None
+        if old is not None and old.slot != slot:
+            self._leave(old.slot)
+        if old is not None and id_ in self._replaced:
+            # Changed twice in one write: nobody has seen the version in between.
+            for index in self.texts.values():
+                index.remove(old)
+        self.documents[id_] = new
+        self.owners[slot] = new
+        self._replaced.setdefault(id_, old)
+        for index in self.texts.values():
+            index.add(new)
 
     def remove(self, id_: Id) -> None:
         old = self.documents.pop(id_, None)
         if old is not None:
             self.logical_bytes -= old.size_bytes
+            self._leave(old.slot)
+            self._replaced.setdefault(id_, old)
+
+    def _leave(self, slot: int) -> None:
+        """Note that the newest version is elsewhere; an older one may still be seen here."""
+        self.owners[slot] = None
+        for column in self.columns.values():
+            column.live[slot] = False
+
+    def finish_write(self, size_bytes: int) -> None:
+        """End a write: from now on it waits to be indexed."""
+        if self._replaced:
+            self._rows = None
+            self.backlog.add(Commit(self.indexing.clock(), self._replaced, size_bytes))
+            self._replaced = {}
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Let the index see what is due; versions that nobody sees any more give up their room."""
+        for commit in self.backlog.indexed(self.name, self.indexing):
+            for id_, old in commit.replaced.items():
+                if old is not None:
+                    current = self.documents.get(id_)
+                    self._retire(old, self.backlog.next_version(id_, current))
+
+    def _retire(self, old: Document, successor: Document | None) -> None:
+        for index in self.texts.values():
+            index.remove(old)
+        if successor is None or successor.slot != old.slot:
             self._free.append(old.slot)
-            self._ordered = None
 
     def strip(self, names: Iterable[str]) -> None:
         """Remove attributes from every document; to be called while the schema still has them."""
@@ -132,19 +159,28 @@ class Namespace:
                 less = sum(bytes_of(self.schema[key].type, held[key]) for key in lost)
                 self.put(id_, document.slot, kept, document.size_bytes - less)
 
+    def text_index(self, name: str) -> TextIndex:
+        """The full-text index of one attribute, built when it is first asked for."""
+        settings = self.schema[name].full_text_search or {}
+        index = self.texts.get(name)
+        if index is None or index.settings != settings:
+            index = self.texts[name] = TextIndex(name, settings)
+            for document in (*self.documents.values(), *self.backlog.versions()):
+                index.add(document)
+        return index
+
     def copy(self, name: str) -> "Namespace":
         """Duplicate documents, schema and settings under another name, with packed matrices."""
-        twin = Namespace(name)
+        twin = Namespace(name, self.indexing)
         twin.schema = dict(self.schema)
         twin.metric = self.metric
         twin.encryption = dict(self.encryption)
         twin.shard_count = self.shard_count
-        twin.logical_bytes = self.logical_bytes
-        ordered = self.ordered()
+        rows = self.rows()
         for column_name, column in self.columns.items():
-            twin.columns[column_name] = VectorColumn(column.type)
-            twin.columns[column_name].matrix = column.take(ordered.slots)
-        for slot, (id_, document) in enumerate(zip(ordered.ids, ordered.documents, strict=True)):
-            twin.documents[id_] = Document(slot, document.attributes, document.size_bytes)
-        twin._slot_count = len(ordered.ids)
+            twin.columns[column_name] = column.packed(rows.slots)
+        twin.owners = [None] * len(rows)
+        for slot, document in enumerate(rows.documents):
+            twin.put(document.id, slot, document.attributes, document.size_bytes)
+        twin.finish_write(self.logical_bytes)
         return twin

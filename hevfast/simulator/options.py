@@ -20,5 +20,7 @@ class Options:
     commit_ms: int = 0
     faults: tuple[Fault, ...] = ()
     seed: int | None = None
+    # Bytes of what is not indexed that an eventual query looks into; the service's are 128 MiB.
+    eventual_tail_bytes: int = 0
     patch_by_filter_rows_max: int = PATCH_BY_FILTER_ROWS_MAX
     delete_by_filter_rows_max: int = DELETE_BY_FILTER_ROWS_MAX

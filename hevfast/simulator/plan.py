@@ -100,10 +100,10 @@ def _matching(planned: Plan, filter_: object, rows_max: int) -> list[Id]:
     staging = planned.staging
     test = compiled(filter_, planned.schema)
     found: list[Id] = []
-    for id_ in staging.namespace.ordered().ids:
-        attributes = staging.get(id_)
-        if attributes is not None and test(id_, attributes, NOTHING):
-            found.append(id_)
+    for row in staging.namespace.rows().documents:
+        attributes = staging.get(row.id)
+        if attributes is not None and test(row.id, attributes, NOTHING):
+            found.append(row.id)
             if len(found) > rows_max:
                 break
     return found

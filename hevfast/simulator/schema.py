@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from . import shapes
+from .analysis import check_settings
 from .answers import bad_request, bad_shape, not_simulated
 from .limits import ATTRIBUTE_NAME_BYTES_MAX, ATTRIBUTES_MAX, VECTOR_COLUMNS_MAX
 from .types import ID_TYPES, Kind, Type, parse
@@ -229,7 +230,7 @@ def _with_indexes(name: str, entry: Attribute, fields: Mapping[str, object]) -> 
 
 
 def _full_text(name: str, entry: Attribute, value: object) -> Mapping[str, object] | None:
-    """Complete full-text settings; they are kept and echoed, though nothing searches by them."""
+    """Complete full-text settings with what was set before, or with the defaults."""
     if value is None or value is False:
         return None
     if entry.type.kind is not Kind.STRING:
@@ -238,7 +239,9 @@ def _full_text(name: str, entry: Attribute, value: object) -> Mapping[str, objec
     for field in given:
         if field not in FULL_TEXT_DEFAULTS:
             raise bad_shape(f"schema.{name}.full_text_search: unknown field `{field}`")
-    return {**FULL_TEXT_DEFAULTS, **(entry.full_text_search or {}), **given}
+    settings = {**FULL_TEXT_DEFAULTS, **(entry.full_text_search or {}), **given}
+    check_settings(name, settings, is_array=entry.type.is_array)
+    return settings
 
 
 def _ann_metric(name: str, fields: Mapping[str, object], default: str | None) -> str | None:

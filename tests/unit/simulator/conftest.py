@@ -47,6 +47,10 @@ class Service:
             asked["filters"] = filters
         return [row["id"] for row in self.rows(**asked)]
 
+    def names(self) -> list[str]:
+        page: Any = self.catalogue.page("", "", "")
+        return [entry["id"] for entry in page["namespaces"]]
+
     def type_of(self, attribute: str) -> str:
         return self.catalogue.find(NAME).schema[attribute].type.name
 
