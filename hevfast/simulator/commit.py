@@ -34,7 +34,8 @@ def commit(planned: Plan) -> None:
             slot = slots[id_] if id_ in slots else namespace.documents[id_].slot
             namespace.put(id_, slot, change.attributes, change.size_bytes)
     _put_vectors(planned, arriving, slots)
-    namespace.finish_write(planned.written_bytes)
+    # The index must hear of each deletion, too; that it counts for one id is our own guess.
+    namespace.finish_write(planned.written_bytes + 8 * len(staging.deleted))
     namespace.touch(wrote=True)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from .document import Document
+from .limits import UNINDEXED_BYTES_MAX
 from .values import Id
 
 
@@ -19,6 +20,8 @@ class Indexing:
 
     lag_ms: float = 0.0
     held: set[str] = field(default_factory=set)
+    # Above this many bytes that are not indexed the service pushes back.
+    unindexed_bytes_max: int = UNINDEXED_BYTES_MAX
     clock: Callable[[], float] = time.monotonic
 
     @property
@@ -88,7 +91,7 @@ class Backlog:
         seen_bytes = 0
         for commit in self._commits:
             seen_bytes += commit.size_bytes
-            if seen_bytes > tail_bytes:
+            if seen_bytes > tail_bytes or tail_bytes == 0:
                 hidden.append(commit)
         instead: dict[Id, Document | None] = {}
         for commit in reversed(hidden):

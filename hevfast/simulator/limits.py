@@ -26,6 +26,18 @@ SHARDS_MAX = 256
 PATCH_BY_FILTER_ROWS_MAX = 50_000
 DELETE_BY_FILTER_ROWS_MAX = 5_000_000
 
+# Above this many bytes that are not indexed, writes and strong queries are refused.
+UNINDEXED_BYTES_MAX = 2_000_000_000
+
+# Per namespace: rows and bytes written a second, slots of concurrent queries, how many slots a
+# nearest-neighbour query and an aggregation take, and milliseconds that one may wait for them.
+WRITE_ROWS_PER_S = 10_000
+WRITE_BYTES_PER_S = 32_000_000
+QUERY_SLOTS_MAX = 16
+NEAREST_SLOTS = 2
+AGGREGATION_SLOTS = 4
+QUERY_WAIT_MS_MAX = 800
+
 QUERIES_MAX = 16
 ROWS_MAX = 10_000
 GROUPS_MAX = 10_000

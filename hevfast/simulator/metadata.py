@@ -100,14 +100,13 @@ def _metadata(
 ) -> dict[str, object]:
     answer: dict[str, object] = {
         "schema": schema,
-        "approx_logical_bytes": namespace.logical_bytes,
-        "approx_row_count": len(namespace.documents),
+        "approx_logical_bytes": namespace.approx_bytes,
+        "approx_row_count": namespace.approx_rows,
         "created_at": _timestamp(namespace.created_at),
         "updated_at": _timestamp(namespace.updated_at),
         "last_write_at": _timestamp(namespace.last_write_at),
         "encryption": encryption,
-        # Nothing is ever left to index.
-        "index": {"status": "up-to-date"},
+        "index": _index(namespace),
     }
     if namespace.replica_count is not None:
         answer["pinning"] = _pinning(namespace.replica_count)
@@ -118,6 +117,17 @@ def _metadata(
     if namespace.read_only:
         answer["read_only"] = True
     return answer
+
+
+def _index(namespace: Namespace) -> dict[str, object]:
+    backlog = namespace.backlog
+    if not backlog:
+        return {"status": "up-to-date"}
+    return {
+        "status": "updating",
+        "unindexed_bytes": backlog.size_bytes,
+        "unindexed_rows": backlog.row_count,
+    }
 
 
 def _pinning(replica_count: int) -> dict[str, object]:

@@ -38,6 +38,8 @@ class Namespace:
         self.columns: dict[str, VectorColumn] = {}
         self.texts: dict[str, TextIndex] = {}
         self.logical_bytes = 0
+        # What metadata shows of the two; they stand still while the backlog is too large.
+        self.approx_rows = self.approx_bytes = 0
         self.indexing = indexing or Indexing()
         self.backlog = Backlog()
         # The newest version in each matrix row, None where the row is free.
@@ -126,6 +128,11 @@ class Namespace:
         for column in self.columns.values():
             column.live[slot] = False
 
+    @property
+    def is_backlogged(self) -> bool:
+        """Whether so much is not indexed that the service pushes back."""
+        return self.backlog.size_bytes > self.indexing.unindexed_bytes_max
+
     def finish_write(self, size_bytes: int) -> None:
         """End a write: from now on it waits to be indexed."""
         if self._replaced:
@@ -141,6 +148,8 @@ class Namespace:
                 if old is not None:
                     current = self.documents.get(id_)
                     self._retire(old, self.backlog.next_version(id_, current))
+        if not self.is_backlogged:
+            self.approx_rows, self.approx_bytes = len(self.documents), self.logical_bytes
 
     def _retire(self, old: Document, successor: Document | None) -> None:
         for index in self.texts.values():

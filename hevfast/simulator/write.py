@@ -42,6 +42,7 @@ class Write:
     shard_count: int | None = None
     create: bool | None = None
     affected_ids: bool = False
+    disable_backpressure: bool = False
     copy_from: str | None = None
     branch_from: str | None = None
 
@@ -49,6 +50,11 @@ class Write:
     def carries_documents(self) -> bool:
         """Whether the write holds at least one document that may create the namespace."""
         return any(batch.ids for batch in self.upserts)
+
+    @property
+    def row_count(self) -> int:
+        batches = (*self.upserts, *self.patches)
+        return sum(len(batch.ids) for batch in batches) + len(self.deletes or ())
 
     @property
     def touches_documents(self) -> bool:
@@ -154,8 +160,7 @@ def _read_settings(write: Write, fields: dict[str, object]) -> None:
     if "create_namespace" in fields:
         write.create = shapes.boolean("create_namespace", fields["create_namespace"])
     write.affected_ids = _flag(fields, "return_affected_ids")
-    # Nothing is ever indexed here, so there is no backlog to push back on.
-    _flag(fields, "disable_backpressure")
+    write.disable_backpressure = _flag(fields, "disable_backpressure")
     write.copy_from = _source(fields, "copy_from_namespace")
     write.branch_from = _source(fields, "branch_from_namespace")
     if write.copy_from is not None or write.branch_from is not None:
