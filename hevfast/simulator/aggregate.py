@@ -6,10 +6,10 @@ from typing import Any
 
 from . import shapes
 from .answers import bad_request
+from .attribute import Schema
 from .document import Document
 from .filters import known
 from .limits import GROUPS_MAX, INT_MIN, UINT_MAX
-from .schema import Schema
 from .types import Kind
 from .values import spelling
 
@@ -32,11 +32,13 @@ def parse_aggregation(aggregate_by: object, group_by: object, schema: Schema) ->
         raise bad_request("aggregate_by: expected at least one function")
     if group_by is None:
         return Aggregation(functions)
-    if isinstance(group_by, dict):
-        groups = tuple(_unique(label, spec, schema) for label, spec in group_by.items())
-    else:
-        groups = tuple(_plain(name, schema) for name in shapes.texts("group_by", group_by))
-    return Aggregation(functions, groups)
+    groups: list[tuple[str, str, bool]] = []
+    for part in [group_by] if isinstance(group_by, dict) else shapes.sequence("group_by", group_by):
+        if isinstance(part, dict):
+            groups.extend(_unique(label, spec, schema) for label, spec in part.items())
+        else:
+            groups.append(_plain(shapes.text("group_by", part), schema))
+    return Aggregation(functions, tuple(groups))
 
 
 def totals(aggregation: Aggregation, rows: Iterable[Document]) -> dict[str, object]:

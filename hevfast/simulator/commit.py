@@ -1,8 +1,8 @@
 """Making a planned write visible, and answering it."""
 
 from .answers import elapsed_ms_since, query_billing
+from .attribute import dense_names
 from .plan import Plan
-from .schema import dense_names
 from .staging import Staged, Staging
 from .values import Id
 from .write import Write
@@ -16,7 +16,7 @@ def commit(planned: Plan) -> None:
         namespace.strip(staging.dropped)
         for name in staging.dropped:
             namespace.texts.pop(name, None)
-    namespace.schema = planned.schema
+    namespace.change_schema(planned.schema)
     namespace.metric = namespace.metric or planned.write.metric
     for name in dense_names(planned.schema):
         namespace.ensure_column(name, planned.schema[name].type)

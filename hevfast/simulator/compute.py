@@ -5,13 +5,14 @@ from typing import TypeAlias
 
 from . import shapes
 from .answers import bad_request, not_simulated
+from .attribute import Schema
 from .distance import distances
 from .document import Rows
 from .expression import parse_score
 from .limits import COMPUTED_MAX
 from .namespace import Namespace
 from .rank import query_vector
-from .schema import Schema, check_name
+from .schema import check_name
 from .score import Score
 from .vectors import Matrix, shortest
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from . import shapes
 from .analysis import analyzer_of
 from .answers import bad_request
+from .attribute import Schema
 from .filters import compiled, is_operator, known
 from .limits import FILTER_DEPTH_MAX, QUERY_CHARS_MAX
-from .schema import Schema
 from .score import (
     AttributeValue,
     Bent,
@@ -150,9 +150,12 @@ def _full_text(name: str, query: object, options: Mapping[str, object], schema: 
 
 
 def _sparse(name: str, query: object, schema: Schema) -> Score:
-    type_ = known(name, schema).type
-    if type_.kind is not Kind.SPARSE:
-        raise bad_request(f"rank_by: attribute `{name}` is {type_.name}, not a sparse vector")
+    entry = known(name, schema)
+    type_ = entry.type
+    if type_.kind is not Kind.SPARSE or not entry.sparse_knn:
+        raise bad_request(
+            f"rank_by: attribute `{name}` is {type_.name}, not a sparse vector with sparse_knn"
+        )
     try:
         read = reader_of(type_)(query)
     except MismatchError as fault:

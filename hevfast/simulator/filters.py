@@ -5,9 +5,9 @@ from typing import TypeAlias
 
 from . import shapes
 from .answers import Refusal, bad_request
+from .attribute import Attribute, Schema
 from .comparisons import OPERATORS, Test
 from .limits import FILTER_DEPTH_MAX
-from .schema import Attribute, Schema
 from .textfilters import TEXT_OPERATORS, check_options
 from .types import Type
 from .values import Attributes, Id, Value, read_id, spelling
@@ -111,6 +111,9 @@ def known(name: str, schema: Schema) -> Attribute:
     entry = schema.get(name)
     if entry is None:
         raise bad_request(f"filter error in key `{name}`: attribute not found")
+    if entry.is_building:
+        # The documents of May 2026 say 202, later material says 409.
+        raise Refusal(409, f"an index of attribute `{name}` is still being built")
     return entry
 
 

@@ -41,6 +41,8 @@ class Commit:
     committed_s: float
     replaced: dict[Id, Document | None]
     size_bytes: int
+    # Attributes with an index that is built when the write is indexed.
+    built: list[str] = field(default_factory=list)
 
 
 class Backlog:

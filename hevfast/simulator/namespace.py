@@ -1,10 +1,12 @@
 """One namespace in memory: its documents, vector matrices, schema and settings."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from .document import Document, Rows
+from .indexes import switched_on
 from .indexing import Backlog, Commit, Indexing
 from .textindex import TextIndex
 from .types import Type
@@ -12,7 +14,7 @@ from .values import Attributes, Id, bytes_of
 from .vectors import VectorColumn
 
 if TYPE_CHECKING:
-    from .schema import Schema
+    from .attribute import Schema
 
 
 class Namespace:
@@ -46,7 +48,9 @@ class Namespace:
         self.owners: list[Document | None] = []
         self._free: list[int] = []
         self._rows: Rows | None = None
+        # What the write under way has replaced, and indexes that it has asked for.
         self._replaced: dict[Id, Document | None] = {}
+        self._building: list[str] = []
 
     def __repr__(self) -> str:
         return f"<Namespace {self.name} rows={len(self.documents)} bytes={self.logical_bytes}>"
@@ -76,6 +80,15 @@ class Namespace:
         self.updated_at = datetime.now(UTC)
         if wrote:
             self.last_write_at = self.updated_at
+
+    def change_schema(self, schema: "Schema") -> None:
+        """Take a new schema; an index that is new on an old attribute is built in its turn."""
+        for name, old in self.schema.items():
+            new = schema.get(name)
+            if new is not None and self.documents and switched_on(old, new):
+                schema[name] = replace(new, is_building=True)
+                self._building.append(name)
+        self.schema = schema
 
     # Changing documents: first the room for a whole write, then its documents one by one, then
     # the end of the write, which makes it wait for the index.
@@ -135,10 +148,11 @@ class Namespace:
 
     def finish_write(self, size_bytes: int) -> None:
         """End a write: from now on it waits to be indexed."""
-        if self._replaced:
+        if self._replaced or self._building:
             self._rows = None
-            self.backlog.add(Commit(self.indexing.clock(), self._replaced, size_bytes))
-            self._replaced = {}
+            committed_s = self.indexing.clock()
+            self.backlog.add(Commit(committed_s, self._replaced, size_bytes, self._building))
+            self._replaced, self._building = {}, []
         self.catch_up()
 
     def catch_up(self) -> None:
@@ -148,6 +162,9 @@ class Namespace:
                 if old is not None:
                     current = self.documents.get(id_)
                     self._retire(old, self.backlog.next_version(id_, current))
+            for name in commit.built:
+                if name in self.schema:
+                    self.schema[name] = replace(self.schema[name], is_building=False)
         if not self.is_backlogged:
             self.approx_rows, self.approx_bytes = len(self.documents), self.logical_bytes
 
@@ -181,7 +198,9 @@ class Namespace:
     def copy(self, name: str) -> "Namespace":
         """Duplicate documents, schema and settings under another name, with packed matrices."""
         twin = Namespace(name, self.indexing)
-        twin.schema = dict(self.schema)
+        twin.schema = {
+            key: replace(entry, is_building=False) for key, entry in self.schema.items()
+        }
         twin.metric = self.metric
         twin.encryption = dict(self.encryption)
         twin.shard_count = self.shard_count

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from . import shapes
 from .aggregate import Aggregation, grouped, parse_aggregation, totals
 from .answers import bad_request, bad_shape, not_simulated
+from .attribute import Schema
 from .compute import Computation, computed, parse_computations
 from .document import Document, Rows
 from .filters import NOTHING, Predicate, compiled, named_ids
 from .limits import GROUPS_MAX, ROWS_DEFAULT, ROWS_MAX
 from .namespace import Namespace
 from .rank import ByDistance, ByInteraction, Ranking, parse_rank, ranked
-from .schema import Schema
 from .types import Kind
 from .values import Id
 

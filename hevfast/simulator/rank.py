@@ -7,13 +7,13 @@ import numpy as np
 
 from . import shapes
 from .answers import bad_request, not_simulated
+from .attribute import Schema
 from .distance import distances, exact, nearest_slots
 from .document import Document, Rows
 from .expression import is_score, parse_score
 from .filters import known
 from .limits import ORDER_KEYS_MAX
 from .namespace import Namespace
-from .schema import Schema
 from .score import Score
 from .types import Kind
 from .vectors import Matrix, fit, stack

@@ -6,9 +6,9 @@ from typing import Any, TypeAlias
 from . import shapes
 from .analysis import Analyzer, analyzer_of
 from .answers import bad_request, bad_shape
+from .attribute import Attribute
 from .comparisons import Test
 from .limits import PATTERN_CHARS_MAX
-from .schema import Attribute
 from .types import Kind
 from .values import type_name
 

@@ -13,8 +13,9 @@ import msgspec
 from . import shapes
 from .answers import bad_request, bad_shape
 from .documents import Batch, from_columns, from_rows
+from .indexes import metric_of
 from .limits import SHARDS_MAX
-from .schema import dense_declared, metric_of
+from .schema import dense_declared
 
 CONDITIONS = ("upsert_condition", "patch_condition", "delete_condition")
 
@@ -201,7 +202,14 @@ def _encryption(given: dict[str, object]) -> dict[str, object]:
     key = shapes.text("encryption.key_name", given.get("key_name"))
     if not _CLOUD_KEY.fullmatch(key):
         raise bad_request(f"Malformed Cloud KMS crypto key: {key}")
-    return {"mode": mode, "key_name": key}
+    found: dict[str, object] = {"mode": mode, "key_name": key}
+    if given.get("encryption_context") is not None:
+        context = shapes.mapping("encryption.encryption_context", given["encryption_context"])
+        found["encryption_context"] = {
+            name: shapes.text("encryption.encryption_context", value)
+            for name, value in context.items()
+        }
+    return found
 
 
 def _flag(fields: dict[str, object], name: str) -> bool:

@@ -146,3 +146,16 @@ def test_too_much_that_is_not_indexed_is_pushed_back() -> None:
     service.now_s = 10
     write(service, {"id": 10, "vector": [1, 1]})
     assert metadata_v2(service.catalogue.find("books"))["approx_row_count"] == 4
+
+
+def test_an_index_switched_on_later_is_refused_until_it_is_built(late: Service) -> None:
+    late.write(schema={"t": {"type": "string", "filterable": False}}, upsert_rows=[{"id": 1}])
+    late.write(schema={"t": {"type": "string", "filterable": True}})
+    with pytest.raises(Refusal, match="still being built") as refused:
+        late.ids(["t", "Eq", "x"])
+    assert refused.value.status == 409
+    late.now_s = 10
+    assert late.ids(["t", "Eq", None]) == [1]
+    # A new attribute has nothing to build.
+    late.write(schema={"u": "string"})
+    assert late.ids(["u", "Eq", None]) == [1]
