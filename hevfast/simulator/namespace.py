@@ -198,9 +198,7 @@ class Namespace:
     def copy(self, name: str) -> "Namespace":
         """Duplicate documents, schema and settings under another name, with packed matrices."""
         twin = Namespace(name, self.indexing)
-        twin.schema = {
-            key: replace(entry, is_building=False) for key, entry in self.schema.items()
-        }
+        twin.schema = {key: replace(entry, is_building=False) for key, entry in self.schema.items()}
         twin.metric = self.metric
         twin.encryption = dict(self.encryption)
         twin.shard_count = self.shard_count
