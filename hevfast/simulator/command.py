@@ -141,14 +141,27 @@ def _parse_faults(
 )
 @click.option("--seed", type=int, help="Make all draws of times and faults repeatable.")
 @click.option("--control", is_flag=True, help="Open the route that changes all this at run time.")
-def simulate(host: str, port: int, limits: bool, **options: Any) -> None:
-    # Imported late, so that --help does not wait for numpy and the server.
-    from .app import build
-    from .serve import serve
-
+@click.option(
+    "--null",
+    is_flag=True,
+    help="Answer every write at once and read, check and store nothing. No other option counts.",
+)
+def simulate(host: str, port: int, limits: bool, null: bool, **options: Any) -> None:
     url = f"http://{host}:{port}"
-    app = build(Options(limited=limits, **options))
+
+    def say() -> None:
+        click.echo(f"simulator listening on {url}")
+
+    # Imported late, so that --help does not wait for numpy and the server.
     try:
-        serve(app, host, port, lambda: click.echo(f"simulator listening on {url}"))
+        if null:
+            from .null import serve_null
+
+            serve_null(host, port, say)
+        else:
+            from .app import build
+            from .serve import serve
+
+            serve(build(Options(limited=limits, **options)), host, port, say)
     except (OSError, RuntimeError) as fault:
         raise click.ClickException(f"cannot listen on {url}: {fault}") from fault
