@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from .faults import Faults, parse_fault
+from .limits import UNINDEXED_BYTES_MAX
 from .options import TIME_MS_MAX, Fault, Options, Span
 
 HELP = """Run a local Turbopuffer simulator in the foreground until Ctrl-C.
@@ -33,7 +34,7 @@ SIMULATED
 \b
 NOT SIMULATED (answered 400, saying so)
   reranking by a model, native embedding, highlights.
-  Also absent: key permissions, the 202 or 409 of an index that is still being built.
+  Also absent: key permissions; stop words of Arabic, Greek, Romanian, Tamil and Turkish.
 
 \b
 UNCONFIRMED (the real service may differ)
@@ -42,6 +43,7 @@ UNCONFIRMED (the real service may differ)
   written bytes in billing; nanosecond digits in datetimes; the order of the namespace list;
   how words are split and the exact BM25 formula; fuzzy filters match a part of the text;
   one distance out of many for multi-vectors; ties of fused rows; the text of 429;
+  409 (and not 202) from an index that was switched on later and is still being built;
   the wording of errors that no official test compares.
 
 \b
@@ -121,6 +123,20 @@ def _parse_faults(
     default=0,
     help="The index sees a write so much later. Until then metadata says `updating`, and eventual "
     "queries show what was there before.",
+)
+@click.option(
+    "--eventual-tail-bytes",
+    type=click.IntRange(0),
+    default=0,
+    help="Bytes of what is not indexed, from the oldest on, that eventual queries look into all "
+    "the same. The real service's are 134217728.",
+)
+@click.option(
+    "--unindexed-bytes-max",
+    type=click.IntRange(0),
+    default=UNINDEXED_BYTES_MAX,
+    show_default=True,
+    help="With more that is not indexed, writes and strong queries are answered 429.",
 )
 @click.option(
     "--limits",

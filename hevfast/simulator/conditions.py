@@ -33,7 +33,11 @@ class Conditions:
             options.copy_ms,
             options.limited,
             Faults(options.faults, options.seed),
-            Indexing(options.index_lag_ms, unindexed_bytes_max=options.unindexed_bytes_max),
+            Indexing(
+                options.index_lag_ms,
+                unindexed_bytes_max=options.unindexed_bytes_max,
+                eventual_tail_bytes=options.eventual_tail_bytes,
+            ),
             CommitTimes(options.seed),
             options.seed,
         )
@@ -47,6 +51,8 @@ class Conditions:
             "limited": self.limited,
             "index_lag_ms": self.indexing.lag_ms,
             "index_held": sorted(self.indexing.held),
+            "eventual_tail_bytes": self.indexing.eventual_tail_bytes,
+            "unindexed_bytes_max": self.indexing.unindexed_bytes_max,
             "seed": self.seed,
             "faults": [_fault_view(fault) for fault in self.faults.faults],
         }
@@ -73,6 +79,8 @@ class Conditions:
         for name, value in read.items():
             if name == "index_lag_ms":
                 self.indexing.lag_ms = value  # type: ignore[assignment]  # as its reader made it
+            elif name in ("eventual_tail_bytes", "unindexed_bytes_max"):
+                setattr(self.indexing, name, value)
             elif name == "index_held":
                 self.indexing.held = value  # type: ignore[assignment]  # as its reader made it
             else:
@@ -139,6 +147,8 @@ _READERS = {
     "limited": shapes.boolean,
     "index_lag_ms": _time_ms,
     "index_held": _held,
+    "eventual_tail_bytes": shapes.count,
+    "unindexed_bytes_max": shapes.count,
     "seed": _seed,
     "faults": _faults,
 }

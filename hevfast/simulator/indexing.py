@@ -22,6 +22,8 @@ class Indexing:
     held: set[str] = field(default_factory=set)
     # Above this many bytes that are not indexed the service pushes back.
     unindexed_bytes_max: int = UNINDEXED_BYTES_MAX
+    # How much of it, beginning with the oldest, an eventual query looks into.
+    eventual_tail_bytes: int = 0
     clock: Callable[[], float] = time.monotonic
 
     @property

@@ -61,12 +61,12 @@ class Namespace:
             self._rows = Rows.listed(self.documents.values())
         return self._rows
 
-    def indexed_rows(self, tail_bytes: int) -> Rows | None:
+    def indexed_rows(self) -> Rows | None:
         """List what an eventual query sees: what is indexed, and the oldest of what is not.
 
         None says that this is everything.
         """
-        instead = self.backlog.shown(tail_bytes)
+        instead = self.backlog.shown(self.indexing.eventual_tail_bytes)
         if not instead:
             return None
         seen = {**self.documents, **instead}

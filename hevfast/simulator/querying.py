@@ -90,7 +90,7 @@ class Querying:
 
     def _seen(self, namespace: Namespace, eventual: bool) -> Rows | None:
         if eventual:
-            return namespace.indexed_rows(self._service.options.eventual_tail_bytes)
+            return namespace.indexed_rows()
         if namespace.is_backlogged:
             raise Refusal(
                 429,

@@ -37,7 +37,7 @@ class Service:
         # Through JSON and back, since that is what a client would see.
         asked = msgspec.json.decode(msgspec.json.encode(fields))
         eventual = is_eventual(asked.get("consistency"))
-        seen = namespace.indexed_rows(0) if eventual else None
+        seen = namespace.indexed_rows() if eventual else None
         found = run(namespace, parse_query(asked, namespace.schema), seen)
         rendered, _ = result(found, fields.get("vector_encoding", "float"))
         answer: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(rendered))

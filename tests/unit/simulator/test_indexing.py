@@ -159,3 +159,12 @@ def test_an_index_switched_on_later_is_refused_until_it_is_built(late: Service) 
     # A new attribute has nothing to build.
     late.write(schema={"u": "string"})
     assert late.ids(["u", "Eq", None]) == [1]
+
+
+def test_eventual_queries_may_look_into_the_oldest_of_the_tail(late: Service) -> None:
+    late.indexing.eventual_tail_bytes = 40
+    for number in range(4):
+        write(late, {"id": number, "vector": [1, 1]})
+    assert late.ids(**EVENTUAL) == [0, 1]
+    late.now_s = 10
+    assert late.ids(**EVENTUAL) == [0, 1, 2, 3]
