@@ -14,14 +14,15 @@ from .vectors import Slots
 class Document:
     """One version of a document. It never changes; a newer version is another object.
 
-    `slot` is its row in the vector matrices, which a patched version shares with its forerunner.
-    Versions are told apart by identity, so that they can be keys.
+    `slot` is its row in the vector matrices, which is `passed_on` to the next version if that is a
+    patch. Versions are told apart by identity, so that they can be keys.
     """
 
     id: Id
     slot: int
     attributes: Attributes
     size_bytes: int
+    passed_on: bool = False
 
 
 class Rows:

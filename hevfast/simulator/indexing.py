@@ -74,13 +74,6 @@ class Backlog:
             self.size_bytes -= commit.size_bytes
             yield commit
 
-    def next_version(self, id_: Id, current: Document | None) -> Document | None:
-        """The version that follows one just indexed: the next that was replaced, or today's."""
-        for commit in self._commits:
-            if id_ in commit.replaced:
-                return commit.replaced[id_]
-        return current
-
     def versions(self) -> Iterator[Document]:
         """All older versions that are kept."""
         for commit in self._commits:

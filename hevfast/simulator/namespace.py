@@ -48,6 +48,8 @@ class Namespace:
         self.owners: list[Document | None] = []
         self._free: list[int] = []
         self._rows: Rows | None = None
+        # What an eventual query sees, for a length of the tail; kept until anything moves.
+        self._indexed: tuple[int, Rows | None] | None = None
         # What the write under way has replaced, and indexes that it has asked for.
         self._replaced: dict[Id, Document | None] = {}
         self._building: list[str] = []
@@ -66,11 +68,13 @@ class Namespace:
 
         None says that this is everything.
         """
-        instead = self.backlog.shown(self.indexing.eventual_tail_bytes)
-        if not instead:
-            return None
-        seen = {**self.documents, **instead}
-        return Rows.listed(document for document in seen.values() if document is not None)
+        tail_bytes = self.indexing.eventual_tail_bytes
+        if self._indexed is None or self._indexed[0] != tail_bytes:
+            instead = self.backlog.shown(tail_bytes)
+            seen = {**self.documents, **instead}
+            rows = Rows.listed(filter(None, seen.values())) if instead else None
+            self._indexed = (tail_bytes, rows)
+        return self._indexed[1]
 
     def chosen(self, ids: Iterable[Id]) -> Rows:
         """List those of the given documents that exist, by ascending id."""
@@ -116,7 +120,9 @@ class Namespace:
         old = self.documents.get(id_)
         new = Document(id_, slot, attributes, size_bytes)
         self.logical_bytes += size_bytes - (old.size_bytes if old else 0)
-        if old is not None and old.slot != slot:
+        if old is not None and old.slot == slot:
+            old.passed_on = True
+        elif old is not None:
             self._leave(old.slot)
         if old is not None and id_ in self._replaced:
             # Changed twice in one write: nobody has seen the version in between.
@@ -150,6 +156,7 @@ class Namespace:
         """End a write: from now on it waits to be indexed."""
         if self._replaced or self._building:
             self._rows = None
+            self._indexed = None
             committed_s = self.indexing.clock()
             self.backlog.add(Commit(committed_s, self._replaced, size_bytes, self._building))
             self._replaced, self._building = {}, []
@@ -158,20 +165,19 @@ class Namespace:
     def catch_up(self) -> None:
         """Let the index see what is due; versions that nobody sees any more give up their room."""
         for commit in self.backlog.indexed(self.name, self.indexing):
-            for id_, old in commit.replaced.items():
-                if old is not None:
-                    current = self.documents.get(id_)
-                    self._retire(old, self.backlog.next_version(id_, current))
+            self._indexed = None
+            for old in filter(None, commit.replaced.values()):
+                self._retire(old)
             for name in commit.built:
                 if name in self.schema:
                     self.schema[name] = replace(self.schema[name], is_building=False)
         if not self.is_backlogged:
             self.approx_rows, self.approx_bytes = len(self.documents), self.logical_bytes
 
-    def _retire(self, old: Document, successor: Document | None) -> None:
+    def _retire(self, old: Document) -> None:
         for index in self.texts.values():
             index.remove(old)
-        if successor is None or successor.slot != old.slot:
+        if not old.passed_on:
             self._free.append(old.slot)
 
     def strip(self, names: Iterable[str]) -> None:

@@ -36,9 +36,13 @@ class Querying:
         many = fields.get("queries")
         queries = [fields] if many is None else sub_queries(fields)
         fusion = None if many is None else parse_fusion(fields, len(queries))
-        parsed = [parse_query(part, namespace.schema) for part in queries]
+        schema = namespace.schema
+        parsed = [parse_query(part, schema) for part in queries]
         started_s = await self._take_turn(namespace.name, parsed)
         namespace = self._service.find(request)
+        if namespace.schema is not schema:
+            # A write came in between.
+            parsed = [parse_query(part, namespace.schema) for part in queries]
         seen = self._seen(namespace, eventual)
         # All parts of a multi-query run here, without an await between them: one snapshot.
         found = [run(namespace, query, seen) for query in parsed]
