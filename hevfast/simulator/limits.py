@@ -27,6 +27,10 @@ SHARDS_MAX = 256
 PATCH_BY_FILTER_ROWS_MAX = 50_000
 DELETE_BY_FILTER_ROWS_MAX = 5_000_000
 
+# Bytes of a namespace from which on it is indexed, which is when its approximate size is known.
+# That there is such a bound is seen in official tests; where it lies is our own guess.
+INDEXED_BYTES_MIN = 64 * 1024
+
 # Above this many bytes that are not indexed, writes and strong queries are refused.
 UNINDEXED_BYTES_MAX = 2_000_000_000
 

@@ -168,3 +168,15 @@ def test_eventual_queries_may_look_into_the_oldest_of_the_tail(late: Service) ->
     assert late.ids(**EVENTUAL) == [0, 1]
     late.now_s = 10
     assert late.ids(**EVENTUAL) == [0, 1, 2, 3]
+
+
+def test_approximate_size_is_known_once_there_is_enough_to_index(service: Service) -> None:
+    def shown() -> tuple[object, object]:
+        metadata = metadata_v2(service.catalogue.find("books"))
+        return metadata["approx_row_count"], metadata["approx_logical_bytes"]
+
+    write(service, {"id": 1, "vector": [1, 1], "text": "x" * 2000})
+    assert shown() == (0, 0)
+    long = [{"id": number, "vector": [1, 1], "text": "x" * 2000} for number in range(40)]
+    write(service, *long)
+    assert shown() == (40, 40 * 2016)
