@@ -162,7 +162,16 @@ def _parse_faults(
     is_flag=True,
     help="Answer every write at once and read, check and store nothing. No other option counts.",
 )
-def simulate(host: str, port: int, limits: bool, null: bool, **options: Any) -> None:
+@click.option(
+    "--null-rows",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="The number of rows in the answers of --null, for clients that look at it.",
+)
+def simulate(
+    host: str, port: int, limits: bool, null: bool, null_rows: int, **options: Any
+) -> None:
     url = f"http://{host}:{port}"
 
     def say() -> None:
@@ -173,7 +182,7 @@ def simulate(host: str, port: int, limits: bool, null: bool, **options: Any) -> 
         if null:
             from .null import serve_null
 
-            serve_null(host, port, say)
+            serve_null(host, port, null_rows, say)
         else:
             from .app import build
             from .serve import serve

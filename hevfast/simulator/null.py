@@ -15,21 +15,25 @@ import uvloop
 from .answers import error_body
 from .serve import BACKLOG, check_free
 
-_ACCEPTED = {
-    "status": "OK",
-    "message": "not read, not stored",
-    "rows_affected": 0,
-    "billing": {"billable_logical_bytes_written": 0},
-    "performance": {"server_total_ms": 0},
-}
-
 
 def _answer(status: str, body: bytes) -> bytes:
     head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n"
     return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
-ACCEPTED = _answer("200 OK", msgspec.json.encode(_ACCEPTED))
+def accepted(row_count: int) -> bytes:
+    """Make the answer to every write, with a number of rows that nobody has counted."""
+    body: dict[str, object] = {
+        "status": "OK",
+        "message": "not read, not stored",
+        "rows_affected": row_count,
+        "rows_upserted": row_count,
+        "billing": {"billable_logical_bytes_written": 0},
+        "performance": {"server_total_ms": 0},
+    }
+    return _answer("200 OK", msgspec.json.encode(body))
+
+
 REFUSED = _answer("404 Not Found", error_body("the null mode takes writes only"))
 MALFORMED = _answer("400 Bad Request", error_body("malformed HTTP"))
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -38,7 +42,8 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class NullProtocol(asyncio.Protocol):
     """One connection: every request is answered when it has ended, in order."""
 
-    def __init__(self, open_connections: "set[NullProtocol]") -> None:
+    def __init__(self, answer: bytes, open_connections: "set[NullProtocol]") -> None:
+        self._answer = answer
         self._open = open_connections
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
@@ -92,7 +97,7 @@ class NullProtocol(asyncio.Protocol):
         # A write's path is /v2/namespaces/{name}; the others' have more parts.
         path = self._path.partition(b"?")[0]
         is_write = self._parser.get_method() == b"POST" and path.count(b"/") == 3
-        self._write(ACCEPTED if is_write else REFUSED)
+        self._write(self._answer if is_write else REFUSED)
         if not self._parser.should_keep_alive():
             self.close()
 
@@ -101,23 +106,23 @@ class NullProtocol(asyncio.Protocol):
             self._transport.write(answer)
 
 
-def serve_null(host: str, port: int, on_listening: Callable[[], None]) -> None:
+def serve_null(host: str, port: int, row_count: int, on_listening: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises: OSError when the address cannot be bound.
     """
     check_free(host, port)
-    uvloop.run(_serve(host, port, on_listening))
+    uvloop.run(_serve(host, port, accepted(row_count), on_listening))
 
 
-async def _serve(host: str, port: int, on_listening: Callable[[], None]) -> None:
+async def _serve(host: str, port: int, answer: bytes, on_listening: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     connections: set[NullProtocol] = set()
     server = await loop.create_server(
-        lambda: NullProtocol(connections), host, port, backlog=BACKLOG
+        lambda: NullProtocol(answer, connections), host, port, backlog=BACKLOG
     )
     on_listening()
     await stopped.wait()

@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from hevfast.simulator.answers import Refusal
+from hevfast.simulator.document import Document
+from hevfast.simulator.indexing import Backlog, Indexing
 from hevfast.simulator.metadata import metadata_v2
+from hevfast.simulator.namespace import Namespace
 
 from .conftest import Service
 
@@ -89,40 +92,86 @@ def test_full_text_is_found_in_the_version_that_is_seen(late: Service) -> None:
     assert late.query(**asked, **EVENTUAL)["rows"] == []
 
 
+def play(seed: int) -> None:
+    """Play a history of writes against a plain model, which keeps every state whole."""
+    draw = random.Random(seed)
+    late = Service(index_lag_ms=10_000)
+    write(late, {"id": 0, "vector": [0, 0]})
+    state: dict[int, list[float]] = {0: [0.0, 0.0]}
+    history = [(-1.0, {}), (0.0, dict(state))]
+    for _ in range(60):
+        late.now_s += draw.choice([0, 0.5, 3])
+        chosen = draw.sample(range(8), 3)
+        if draw.random() < 0.4:
+            late.write(deletes=chosen)
+            for id_ in chosen:
+                state.pop(id_, None)
+        elif draw.random() < 0.3:
+            late.write(patch_rows=[{"id": id_, "n": 1} for id_ in chosen])
+        else:
+            vectors = {id_: [float(draw.randrange(100)), 1.0] for id_ in chosen}
+            write(late, *({"id": id_, "vector": vectors[id_]} for id_ in chosen))
+            state |= vectors
+        history.append((late.now_s, dict(state)))
+        indexed = [held for at, held in history if at + 10 <= late.now_s or at < 0][-1]
+        for asked, expected in (({}, state), (EVENTUAL, indexed)):
+            rows = late.query(**NEAREST, **asked)["rows"]
+            assert {row["id"]: row["vector"] for row in rows} == expected
+    namespace = late.catalogue.find("books")
+    late.now_s += 10
+    namespace.catch_up()
+    # Nothing is left behind: each document has one matrix row, and all others are free.
+    assert len(namespace.owners) - len(namespace._free) == len(namespace.documents)
+    assert len(set(namespace._free)) == len(namespace._free)
+    assert namespace.columns["vector"].live.sum() == len(namespace.documents)
+
+
+def play_some() -> None:
+    for seed in range(12):
+        play(seed)
+
+
 def test_any_history_shows_its_state_of_ten_seconds_ago() -> None:
-    """Against a plain model: every state is kept whole, and the one that is due is looked up."""
-    for seed in range(30):
-        draw = random.Random(seed)
-        late = Service(index_lag_ms=10_000)
-        write(late, {"id": 0, "vector": [0, 0]})
-        state: dict[int, list[float]] = {0: [0.0, 0.0]}
-        history = [(-1.0, {}), (0.0, dict(state))]
-        for _ in range(60):
-            late.now_s += draw.choice([0, 0.5, 3])
-            chosen = draw.sample(range(8), 3)
-            if draw.random() < 0.4:
-                late.write(deletes=chosen)
-                for id_ in chosen:
-                    state.pop(id_, None)
-            elif draw.random() < 0.3:
-                late.write(patch_rows=[{"id": id_, "n": 1} for id_ in chosen])
-            else:
-                vectors = {id_: [float(draw.randrange(100)), 1.0] for id_ in chosen}
-                write(late, *({"id": id_, "vector": vectors[id_]} for id_ in chosen))
-                state |= vectors
-            history.append((late.now_s, dict(state)))
-            for asked, expected in (
-                ({}, state),
-                (EVENTUAL, [held for at, held in history if at + 10 <= late.now_s or at < 0][-1]),
-            ):
-                rows = late.query(**NEAREST, **asked)["rows"]
-                assert {row["id"]: row["vector"] for row in rows} == expected
-        namespace = late.catalogue.find("books")
-        late.now_s += 10
-        namespace.catch_up()
-        # Nothing is left behind: each document has one matrix row, and all others are free.
-        assert len(namespace.owners) - len(namespace._free) == len(namespace.documents)
-        assert namespace.columns["vector"].live.sum() == len(namespace.documents)
+    play_some()
+
+
+def newest_hidden(backlog: Backlog, tail_bytes: int) -> dict[Any, Any]:
+    """A fault: of several hidden versions the youngest is shown."""
+    instead: dict[Any, Any] = {}
+    for commit in backlog._commits:
+        instead.update(commit.replaced)
+    return instead
+
+
+def rows_freed_early(namespace: Namespace, old: Document) -> None:
+    """A fault: the matrix row that a patch took over is given away."""
+    namespace._free.append(old.slot)
+
+
+def rows_never_freed(namespace: Namespace, old: Document) -> None:
+    """A fault: nothing is given back."""
+
+
+def always_due(indexing: Indexing, name: str, committed_s: float) -> bool:
+    """A fault: the lag is half of what it should be."""
+    return indexing.clock() - committed_s >= 5
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "fault"),
+    [
+        (Backlog, "shown", newest_hidden),
+        (Namespace, "_retire", rows_freed_early),
+        (Namespace, "_retire", rows_never_freed),
+        (Indexing, "is_due", always_due),
+    ],
+)
+def test_planted_faults_do_not_survive_such_histories(
+    monkeypatch: pytest.MonkeyPatch, owner: type, name: str, fault: Any
+) -> None:
+    monkeypatch.setattr(owner, name, fault)
+    with pytest.raises(AssertionError):
+        play_some()
 
 
 def test_too_much_that_is_not_indexed_is_pushed_back() -> None:

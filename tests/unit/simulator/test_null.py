@@ -5,8 +5,9 @@ import asyncio
 import msgspec
 import pytest
 
-from hevfast.simulator.null import ACCEPTED, CONTINUE, MALFORMED, REFUSED, NullProtocol
+from hevfast.simulator.null import CONTINUE, MALFORMED, REFUSED, NullProtocol, accepted
 
+ACCEPTED = accepted(7)
 WRITE = b"POST /v2/namespaces/books?a=b HTTP/1.1\r\ncontent-length: 9\r\n\r\nnot JSON!"
 CHUNKED = (
     b"POST /v2/namespaces/books HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
@@ -43,7 +44,7 @@ def wire() -> Wire:
 
 @pytest.fixture
 def connection(wire: Wire) -> NullProtocol:
-    protocol = NullProtocol(set())
+    protocol = NullProtocol(ACCEPTED, set())
     protocol.connection_made(wire)
     return protocol
 
@@ -58,7 +59,7 @@ def test_writes_are_accepted_and_everything_else_is_refused_in_order(
 
 def test_answer_is_that_of_a_write(connection: NullProtocol) -> None:
     answer = msgspec.json.decode(ACCEPTED.partition(b"\r\n\r\n")[2])
-    assert answer["status"] == "OK"
+    assert (answer["status"], answer["rows_affected"]) == ("OK", 7)
     assert set(answer) >= {"message", "rows_affected", "billing"}
 
 
@@ -81,12 +82,12 @@ def test_expectation_of_a_hundred_is_met(connection: NullProtocol, wire: Wire) -
 
 
 def test_last_request_and_malformed_ones_end_the_connection(wire: Wire) -> None:
-    connection = NullProtocol(set())
+    connection = NullProtocol(ACCEPTED, set())
     connection.connection_made(wire)
     connection.data_received(LAST)
     assert (wire.written, wire.closed) == (ACCEPTED, True)
     other = Wire()
-    connection = NullProtocol(set())
+    connection = NullProtocol(ACCEPTED, set())
     connection.connection_made(other)
     connection.data_received(b"hello\r\n\r\n")
     assert (other.written, other.closed) == (MALFORMED, True)
