@@ -9,6 +9,10 @@ __attribute__((noinline)) uint64_t guard_measured(const uint8_t *body, size_t si
     scan_options options = {0, 1u << 22, portable};
     scan_plan plan;
     uint64_t written = 0;
+#ifdef GUARD_PLANTED
+    /* One look at each byte more than there should be. */
+    if (memchr(body, 0, size)) return 0;
+#endif
     if (scan_body(body, size, &options, &plan) == SCAN_OK) {
         splice_state state;
         enum splice_outcome outcome;
