@@ -10,6 +10,7 @@ from hevfast.pipelines.lmdb_pages import DATABASES
 from hevfast.pipelines.lmdb_store import LmdbPipelines
 from hevfast.pipelines.model import Pipeline
 from hevfast.pipelines.store import Changed, Claimed, PipelineStore, Staged, Staging
+from tests.contract.pipelines.aerospike_home import AerospikeHome
 from tests.model.pipeline_audit import Tables, audit
 
 
@@ -19,6 +20,9 @@ class Home(Protocol):
     async def open(self) -> PipelineStore: ...
 
     async def close(self) -> None: ...
+
+    def stop(self) -> None:
+        """End what the home itself has begun."""
 
     def pass_ms(self, span_ms: int) -> None:
         """Let time pass, for the store that is open and those to come."""
@@ -43,6 +47,9 @@ class LmdbHome:
             wrong = audit(tables_of(self.folder / "pipelines.lmdb"))
             assert not wrong, wrong
 
+    def stop(self) -> None:
+        """Its file is the test's."""
+
     def pass_ms(self, span_ms: int) -> None:
         self.now_ms += span_ms
 
@@ -60,7 +67,7 @@ def tables_of(path: Path) -> Tables:
 
 
 # By name: a home in a folder of its own.
-HOMES: dict[str, Callable[[Path], Home]] = {"lmdb": LmdbHome}
+HOMES: dict[str, Callable[[Path], Home]] = {"lmdb": LmdbHome, "aerospike": AerospikeHome}
 
 PIPELINE = Pipeline("p", "books", "cosine_distance", "2026-01-01T00:00:00Z")
 

@@ -276,6 +276,14 @@ async def test_a_released_document_can_be_claimed_at_once(store: PipelineStore) 
     assert await take(store, worker="w2") == ["a", "b"]
 
 
+async def test_many_documents_of_the_longest_ids(store: PipelineStore) -> None:
+    names = [f"{number:04d}".ljust(DOCUMENT_ID_BYTES_MAX, "-") for number in range(1100)]
+    await put(store, *names)
+    assert await take(store, 1100, lease_ms=60_000) == names
+    assert (await move(store, *names, stage="pending", worker="w1")).changed == 1100
+    assert sorted(await take(store, 1100)) == names
+
+
 async def test_missing_documents_are_created_where_that_is_wished(store: PipelineStore) -> None:
     await put(store, "a")
     changed = await move(store, "a", "new", stage="extracted", from_stage="x", create_missing=True)
