@@ -167,7 +167,16 @@ def cache_of(settings: Settings, witness: Witness) -> Store | None:
 
 
 def pipelines_of(settings: Settings) -> PipelineStore:
-    """Choose the store of pipelines."""
+    """Choose the store of pipelines: shared where the document cache is, else the host's own."""
+    if settings.cache_in_force == "aerospike":
+        from hevfast.pipelines.aerospike_store import AerospikePipelines
+
+        return AerospikePipelines(
+            _hosts(settings.aerospike_hosts or ""),
+            settings.aerospike_registry_namespace or settings.aerospike_namespace,
+            set_prefix=settings.aerospike_set_prefix,
+            cluster_name=settings.aerospike_cluster_name or "",
+        )
     return LmdbPipelines(Path(settings.data_dir), settings.pipelines_bytes_max)
 
 
