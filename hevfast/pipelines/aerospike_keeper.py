@@ -13,7 +13,7 @@ from hevfast.pipelines.aerospike_runner import Runner
 from hevfast.pipelines.aerospike_settling import settle
 from hevfast.pipelines.aerospike_upkeep import is_due, purge, sweep
 from hevfast.pipelines.aerospike_wire import answer_of, record_of
-from hevfast.pipelines.store import UnableError, UnknownPipelineError
+from hevfast.pipelines.store import Tell, UnableError, UnknownPipelineError
 
 LOGGER = logging.getLogger("hevfast.pipelines")
 
@@ -28,7 +28,8 @@ _LIST_LOOKS: Final = 4
 class Keeper:
     """Settles, undoes and purges; what fails is done another time."""
 
-    def __init__(self, runner: Runner, access: Access, catalogue: Catalogue) -> None:
+    def __init__(self, runner: Runner, access: Access, catalogue: Catalogue, tell: Tell) -> None:
+        self._tell = tell
         self._runner = runner
         self._access = access
         self._catalogue = catalogue
@@ -78,7 +79,8 @@ class Keeper:
         for entry, record in zip(some, records, strict=True):
             book = answer_of(look, record, self._runner.clock)
             if isinstance(book, Book) and is_due(book):
-                await self._access.run_on(self._known(entry), sweep)
+                moves = await self._access.run_on(self._known(entry), sweep)
+                await self._tell(entry.pipeline.id, moves)
 
     def _known(self, entry: Entry) -> Known:
         # Not remembered by its id: that would push out those that are in use.

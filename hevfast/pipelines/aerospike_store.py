@@ -39,8 +39,10 @@ from hevfast.pipelines.store import (
     Opened,
     Staged,
     Staging,
+    Tell,
     UnableError,
     UnknownPipelineError,
+    tell_nobody,
 )
 
 LOGGER = logging.getLogger("hevfast.pipelines")
@@ -72,7 +74,9 @@ class AerospikePipelines:
         set_prefix: str = "hevfast_",
         cluster_name: str = "",
         clock: Callable[[int], int] = int,
+        tell: Tell = tell_nobody,
     ) -> None:
+        self._tell = tell
         self._cluster = AerospikeCluster(hosts, cluster_name)
         self._runner = Runner(Caller(self._cluster, least_ms=TRIP_MS), clock)
         self._catalogue = Catalogue(self._runner.do, namespace, set_prefix)
@@ -86,7 +90,7 @@ class AerospikePipelines:
 
     async def open(self) -> None:
         await self._cluster.open()
-        keeper = Keeper(self._runner, self.access, self._catalogue)
+        keeper = Keeper(self._runner, self.access, self._catalogue, self._tell)
         self._upkeep = asyncio.create_task(keeper.run())
 
     async def close(self) -> None:

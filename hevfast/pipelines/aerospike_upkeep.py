@@ -37,6 +37,7 @@ from hevfast.pipelines.aerospike_state import (
     returns_segment,
     state_of,
 )
+from hevfast.pipelines.store import Move
 
 # Rounds of lapses undone in one sweep; the next one goes on.
 _ROUNDS_MAX: Final = 50
@@ -56,21 +57,23 @@ def is_due(book: Book) -> bool:
     return bool(book.open) or any(bucket <= now_bucket for bucket in book.buckets)
 
 
-def sweep(desk: Desk) -> Deed[None]:
+def sweep(desk: Desk) -> Deed[list[Move]]:
     """Settle calls that are overdue, undo leases that have lapsed, forget empty buckets."""
     yield from settle_overdue(desk)
+    moves: list[Move] = []
     for _ in range(_ROUNDS_MAX):
         (book,) = yield [Look()]
         if not isinstance(book, Book):
             raise refusal(book)
         due = due_segments(book)
-        undone = 0
+        before = len(moves)
         for at in range(0, len(due), _SEGMENTS_AT_ONCE):
             some = due[at : at + _SEGMENTS_AT_ONCE]
-            undone += len((yield from undo_lapsed(desk, book, some)))
-        if not undone:
+            moves += yield from undo_lapsed(desk, book, some)
+        if len(moves) == before:
             break
     yield from _retire(book)
+    return moves
 
 
 def _retire(book: Book) -> Deed[None]:

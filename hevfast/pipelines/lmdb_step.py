@@ -65,6 +65,10 @@ class Step:
         # Lapsed leases undone on the way.
         self.lapsed = 0
 
+    @property
+    def pipeline(self) -> str:
+        return self._book.pipeline.id
+
     # Deeds
 
     def stage(self, stagings: Iterable[Staging]) -> None:

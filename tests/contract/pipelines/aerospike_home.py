@@ -3,7 +3,7 @@
 import os
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
@@ -25,7 +25,7 @@ from hevfast.pipelines.aerospike_state import (
     state_of,
 )
 from hevfast.pipelines.aerospike_store import AerospikePipelines
-from hevfast.pipelines.store import UnknownPipelineError
+from hevfast.pipelines.store import Move, Tell, UnknownPipelineError, tell_nobody
 from tests.fakes.aerospike import FakeAerospike
 
 REAL = os.environ.get("HEVFAST_TEST_AEROSPIKE", "")
@@ -45,17 +45,25 @@ class AerospikeHome:
             self.hosts = [(host, int(port))]
         self.set_prefix = f"t{uuid.uuid4().hex[:8]}_"
         self.now_ms = 1_000_000_000
+        self.told: list[Move] = []
         self._store: AerospikePipelines | None = None
 
     async def open(self) -> AerospikePipelines:
-        self._store = self.store()
+        self._store = self.store(self._hear)
         await self._store.open()
         return self._store
 
-    def store(self) -> AerospikePipelines:
+    def store(self, tell: Tell = tell_nobody) -> AerospikePipelines:
         return AerospikePipelines(
-            self.hosts, NAMESPACE, set_prefix=self.set_prefix, clock=lambda server_ms: self.now_ms
+            self.hosts,
+            NAMESPACE,
+            set_prefix=self.set_prefix,
+            clock=lambda server_ms: self.now_ms,
+            tell=tell,
         )
+
+    async def _hear(self, pipeline: str, moves: Sequence[Move]) -> None:
+        self.told += moves
 
     async def close(self) -> None:
         store, self._store = self._store, None
