@@ -139,7 +139,9 @@ async def index_singly(subject: Subject, documents: list[str]) -> int:
             found = await subject.store.open_document("p", each, "w")
             assert found is not None
             assert found.writable
-            done = await subject.store.index_document("p", each, found.generation, b'["1","2"]')
+            done = await subject.store.index_document(
+                "p", each, found.generation, b'["1","2"]', None
+            )
             assert done.changed == 1
 
     await asyncio.gather(*map(some, range(AT_ONCE)))

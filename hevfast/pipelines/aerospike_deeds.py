@@ -158,14 +158,18 @@ def _counted(after: Document, before: Document | None, opened: Opened) -> Docume
     return after._replace(reason=OTHER)
 
 
-def index(desk: Desk, each: str, generation: int, rows: bytes) -> Deed[Changed]:
+def index(desk: Desk, each: str, generation: int, rows: bytes, worker: str | None) -> Deed[Changed]:
     """Mark a document as indexed, drop its chunks, keep the ids of its rows."""
 
     def plan(left: list[int]) -> Plan:
         def decide(index: int, state: State | None, opened: Opened, position: int) -> Wish | None:
             document = present(state)
             after = document and rules.indexed(
-                document, generation=generation, stage=INDEXED, now_ms=opened.now_ms
+                document,
+                generation=generation,
+                stage=INDEXED,
+                worker=worker,
+                now_ms=opened.now_ms,
             )
             return None if after is None else Wish(after, b"", rows)
 

@@ -264,10 +264,10 @@ class AerospikePipelines:
         )
 
     async def index_document(
-        self, pipeline: str, document: str, generation: int, rows: bytes
+        self, pipeline: str, document: str, generation: int, rows: bytes, worker: str | None
     ) -> Changed:
         return await self.access.run(
-            pipeline, lambda desk: deeds.index(desk, document, generation, rows)
+            pipeline, lambda desk: deeds.index(desk, document, generation, rows, worker)
         )
 
 

@@ -256,10 +256,10 @@ class LmdbPipelines:
         )
 
     async def index_document(
-        self, pipeline: str, document: str, generation: int, rows: bytes
+        self, pipeline: str, document: str, generation: int, rows: bytes, worker: str | None
     ) -> Changed:
         def deed(pages: Pages) -> Changed:
-            return Step(pages, pages.book(pipeline)).index(document, generation, rows)
+            return Step(pages, pages.book(pipeline)).index(document, generation, rows, worker)
 
         return await self._do(deed)
 

@@ -205,7 +205,7 @@ class PipelineStore(Protocol):
         """Look at a document before its rows are sent upstream; None if there is none."""
 
     async def index_document(
-        self, pipeline: str, document: str, generation: int, rows: bytes
+        self, pipeline: str, document: str, generation: int, rows: bytes, worker: str | None
     ) -> Changed:
         """Mark a document `indexed` and drop its chunks; keep the ids of its rows (JSON array)."""
 

@@ -30,7 +30,7 @@ def beating(worker: str) -> Script:
 
 
 def indexing(document: str, generation: int) -> Script:
-    return partial(index, each=document, generation=generation, rows=b"[1]")
+    return partial(index, each=document, generation=generation, rows=b"[1]", worker=None)
 
 
 A, B = staging("a"), staging("b")

@@ -51,7 +51,7 @@ DEEDS: dict[str, Deed] = {
     "extend": lambda store: store.extend("p", ["a"], stage="embedding", worker="w1"),
     "move": lambda store: move(store, "a", stage="failed"),
     "open_document": lambda store: store.open_document("p", "a", None),
-    "index_document": lambda store: store.index_document("p", "a", 1, b"[]"),
+    "index_document": lambda store: store.index_document("p", "a", 1, b"[]", None),
     "counts": lambda store: store.counts("p"),
     "push_back": lambda store: store.push_back("books"),
 }
@@ -143,7 +143,7 @@ STEPS: dict[str, Deed] = {
     "stage": lambda store: store.stage("p", [staging("a", 2), staging("c"), staging("d")]),
     "claim": lambda store: take(store, lease_ms=10),
     "move": lambda store: move(store, "a", "new", stage="cut", create_missing=True),
-    "index_document": lambda store: store.index_document("p", "a", 1, b"[1]"),
+    "index_document": lambda store: store.index_document("p", "a", 1, b"[1]", None),
 }
 
 
