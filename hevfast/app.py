@@ -3,6 +3,7 @@
 import contextlib
 import gc
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,9 @@ from hevfast.observe.tally import Tally
 from hevfast.observe.writes import Writes
 from hevfast.pipelines.lmdb_store import LmdbPipelines
 from hevfast.pipelines.pressure import Pressure
-from hevfast.pipelines.store import PipelineStore
+from hevfast.pipelines.store import PipelineStore, Tell
 from hevfast.routes.documents import Documents
-from hevfast.routes.moves import StageCounts
+from hevfast.routes.moves import StageCounts, count_moves
 from hevfast.routes.ops import Health, Metrics, NotFound, Ready
 from hevfast.routes.passthrough import Passthrough
 from hevfast.routes.pipelines import Pipelines
@@ -65,7 +66,8 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
     event loop they were opened in.
     """
     tally = Tally(metrics)
-    pipelines = pipelines_of(settings)
+    stages = Stages(tally)
+    pipelines = pipelines_of(settings, partial(count_moves, stages))
     gateway = Gateway(
         settings,
         Exchange(settings),
@@ -77,7 +79,7 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
         Pressure(pipelines),
         Writes(tally),
         Fetches(tally, settings.aerospike_set_prefix),
-        Stages(tally),
+        stages,
     )
     watch(tally, gateway)
     passthrough = Passthrough(gateway)
@@ -174,9 +176,19 @@ def cache_of(settings: Settings, witness: Witness) -> Store | None:
     return LmdbStore(folder, bytes_max, lapse_s, doubt_s, digest_of, witness)
 
 
-def pipelines_of(settings: Settings) -> PipelineStore:
-    """Choose the store of pipelines."""
-    return LmdbPipelines(Path(settings.data_dir), settings.pipelines_bytes_max)
+def pipelines_of(settings: Settings, tell: Tell) -> PipelineStore:
+    """Choose the store of pipelines: shared where the document cache is, else the host's own."""
+    if settings.cache_in_force == "aerospike":
+        from hevfast.pipelines.aerospike_store import AerospikePipelines
+
+        return AerospikePipelines(
+            _hosts(settings.aerospike_hosts or ""),
+            settings.aerospike_registry_namespace or settings.aerospike_namespace,
+            set_prefix=settings.aerospike_set_prefix,
+            cluster_name=settings.aerospike_cluster_name or "",
+            tell=tell,
+        )
+    return LmdbPipelines(Path(settings.data_dir), settings.pipelines_bytes_max, tell=tell)
 
 
 def _hosts(text: str) -> list[tuple[str, int]]:

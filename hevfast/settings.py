@@ -104,8 +104,8 @@ class Settings:
     aerospike_registry_namespace: str | None = text_setting(
         "HEVFAST_AEROSPIKE_REGISTRY_NAMESPACE", "text", None,
         pattern(r"[A-Za-z0-9_\-]{1,31}", "a namespace"),
-        "Its namespace for fences, whose records never expire: one of its own goes on when the "
-        "documents' is full. Unset: that of the documents.",
+        "Its namespace for fences and pipelines, whose records never expire: one of its own goes "
+        "on when the documents' is full. Unset: that of the documents.",
     )  # fmt: skip
     aerospike_set_prefix: str = text_setting(
         "AEROSPIKE_SET_PREFIX", "text", "tpuf_", pattern(r"[A-Za-z0-9_\-]{0,32}", "a prefix"),

@@ -51,7 +51,7 @@ LIBRARIES = {
     "click": ("__main__.py",),
     "starlette": ("app.py",),
     "msgspec": ("batch/", "edge/", "routes/", "pipelines/", "cache/", "observe/"),
-    "aerospike": ("cache/",),
+    "aerospike": ("cache/", "pipelines/"),
     "prometheus_client": ("observe/",),
     "lmdb": ("cache/", "pipelines/"),
 }

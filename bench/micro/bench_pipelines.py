@@ -1,8 +1,9 @@
-"""What the embedded pipelines cost a document, and whether that stays so as a pipeline grows.
+"""What pipelines cost a document, and whether that stays so as a pipeline grows.
 
 `python -m bench.micro.bench_pipelines --documents 1000 100000 1000000` fills a pipeline in batches
 and measures each deed at every size, processor time of the whole process, with the largest ratio to
-the smallest size; `--late` tells how late the event loop gets beside batches.
+the smallest size; `--late` tells how late the event loop gets beside batches. With `--aerospike
+HOST:PORT` they are in a cluster, whose own time is not in the figures but with `--wall`.
 """
 
 import argparse
@@ -14,14 +15,15 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 import uvloop
 
+from hevfast.pipelines.aerospike_store import AerospikePipelines
 from hevfast.pipelines.lmdb_store import LmdbPipelines
 from hevfast.pipelines.model import Pipeline
-from hevfast.pipelines.store import Staged, Staging
+from hevfast.pipelines.store import PipelineStore, Staged, Staging
 
 # Four chunks, 2 KiB.
 CHUNKS = b"[" + b",".join(b'{"id":"%d","text":"%s"}' % (n, b"x" * 490) for n in range(4)) + b"]"
@@ -31,18 +33,32 @@ AT_ONCE = 64
 LEASE_MS = 900_000
 
 
+# Statuses read for one measure.
+STATUSES = 50
+
+
+def embedded(folder: Path) -> PipelineStore:
+    return LmdbPipelines(folder, 1 << 36)
+
+
+def shared(host: str) -> PipelineStore:
+    """Give pipelines in a cluster, in sets of their own."""
+    name, _, port = host.rpartition(":")
+    prefix = f"bench{time.time_ns() % 10**9}_"
+    return AerospikePipelines([(name, int(port))], "hevlayer_registry", set_prefix=prefix)
+
+
 class Subject(NamedTuple):
     """A store, and ids that nobody has used yet, in no order."""
 
-    store: LmdbPipelines
+    store: PipelineStore
     ids: Iterator[str]
 
     def fresh(self, count: int) -> list[Staging]:
         return [Staging(next(self.ids), CHUNKS, 4) for _ in range(count)]
 
 
-async def opened(folder: Path) -> Subject:
-    store = LmdbPipelines(folder, 1 << 36)
+async def opened(store: PipelineStore) -> Subject:
     await store.open()
     await store.create(Pipeline("p", "books", "cosine_distance", "2026-01-01T00:00:00Z"))
     chance = random.Random(5)
@@ -123,55 +139,66 @@ async def index_singly(subject: Subject, documents: list[str]) -> int:
             found = await subject.store.open_document("p", each, "w")
             assert found is not None
             assert found.writable
-            done = await subject.store.index_document("p", each, found.generation, b'["1","2"]')
+            done = await subject.store.index_document(
+                "p", each, found.generation, b'["1","2"]', None
+            )
             assert done.changed == 1
 
     await asyncio.gather(*map(some, range(AT_ONCE)))
     return len(documents)
 
 
+async def statuses(subject: Subject) -> None:
+    for _ in range(STATUSES):
+        await subject.store.counts("p")
+
+
 # ---- at sizes
+
+T = TypeVar("T")
 
 Costs = dict[str, float]
 
 
-async def _cost(work: Awaitable[Any], documents: int) -> float:
-    """Give microseconds of processor time a document."""
-    began = time.process_time()
-    await work
-    return (time.process_time() - began) / documents * 1e6
-
-
-async def measured(subject: Subject, batch: int, single: int) -> Costs:
+async def measured(subject: Subject, batch: int, single: int, clock: Callable[[], float]) -> Costs:
     """Measure every deed once; the number of documents waiting is the same after it."""
-    costs = {
-        "stage, batch": await _cost(stage_batch(subject, batch), batch),
-        "stage, singly": await _cost(stage_singly(subject, single), single),
-    }
-    began = time.process_time()
-    documents = await claim(subject, batch)
-    costs["claim"] = (time.process_time() - began) / batch * 1e6
-    costs["read chunks"] = await _cost(read(subject, documents), batch)
-    costs["heartbeat"] = await _cost(beat(subject, documents), batch)
-    costs["release"] = await _cost(release(subject, documents), batch)
-    documents = await claim(subject, batch)
-    costs["complete"] = await _cost(complete(subject, documents), batch)
+    costs: Costs = {}
+
+    async def cost(deed: str, work: Awaitable[T], documents: int) -> T:
+        began = clock()
+        done = await work
+        costs[deed] = (clock() - began) / documents * 1e6
+        return done
+
+    await cost("stage, batch", stage_batch(subject, batch), batch)
+    await cost("stage, singly", stage_singly(subject, single), single)
+    documents = await cost("claim", claim(subject, batch), batch)
+    await cost("read chunks", read(subject, documents), batch)
+    await cost("heartbeat", beat(subject, documents), batch)
+    await cost("release", release(subject, documents), batch)
+    await cost("complete", complete(subject, await claim(subject, batch)), batch)
     documents = await claim(subject, single)
-    costs["open and index, singly"] = await _cost(index_singly(subject, documents), single)
+    await cost("open and index, singly", index_singly(subject, documents), single)
+    await cost("status", statuses(subject), STATUSES)
     return costs
 
 
 async def at_sizes(
-    folder: Path, sizes: list[int], rounds: int, batch: int = BATCH, single: int = SINGLE
+    store: PipelineStore,
+    sizes: list[int],
+    rounds: int,
+    batch: int = BATCH,
+    single: int = SINGLE,
+    clock: Callable[[], float] = time.process_time,
 ) -> dict[int, Costs]:
     """Give the least cost of some rounds, at each number of documents."""
-    subject = await opened(folder)
+    subject = await opened(store)
     found: dict[int, Costs] = {}
     count = 0
     for size in sizes:
         while count < size:
             count += await stage_batch(subject, min(BATCH, size - count))
-        all_rounds = [await measured(subject, batch, single) for _ in range(rounds)]
+        all_rounds = [await measured(subject, batch, single, clock) for _ in range(rounds)]
         found[size] = {deed: min(each[deed] for each in all_rounds) for deed in all_rounds[0]}
     await subject.store.close()
     return found
@@ -206,7 +233,7 @@ async def lateness_ms(subject: Subject, batches: int) -> list[float]:
 @pytest.fixture
 def runner(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, Subject]]:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        subject = runner.run(opened(tmp_path))
+        subject = runner.run(opened(embedded(tmp_path)))
         yield runner, subject
         runner.run(subject.store.close())
 
@@ -243,7 +270,8 @@ def bench_claim_and_complete(benchmark: Any, runner: tuple[asyncio.Runner, Subje
 def test_costs_do_not_grow_with_the_pipeline(tmp_path: Path) -> None:
     """Twenty times the documents; the bound is for a shared machine, the bench has the ratios."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as run:
-        small, large = run.run(at_sizes(tmp_path, [1000, 20_000], 3, 500, 256)).values()
+        found = run.run(at_sizes(embedded(tmp_path), [1000, 20_000], 3, 500, 256))
+    small, large = found.values()
     slower = {deed: large[deed] / small[deed] for deed in small if large[deed] > 3 * small[deed]}
     assert not slower
 
@@ -253,12 +281,16 @@ def main() -> None:
     parser.add_argument("--documents", type=int, nargs="+", default=[1000, 100_000])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--late", action="store_true", help="lateness of the event loop instead")
+    parser.add_argument("--aerospike", metavar="HOST:PORT", help="a cluster that keeps them")
+    parser.add_argument("--wall", action="store_true", help="time that passes instead")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
+    store = shared(options.aerospike) if options.aerospike else embedded(folder)
+    clock = time.perf_counter if options.wall else time.process_time
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as run:
             if options.late:
-                subject = run.run(opened(folder))
+                subject = run.run(opened(store))
                 late = run.run(lateness_ms(subject, options.rounds))
                 run.run(subject.store.close())
                 shares = ", ".join(
@@ -267,7 +299,7 @@ def main() -> None:
                 )
                 print(f"{len(late)} turns, late by ms: {shares}, max {late[-1]:.2f}")
                 return
-            found = run.run(at_sizes(folder, options.documents, options.rounds))
+            found = run.run(at_sizes(store, options.documents, options.rounds, clock=clock))
         first, last = found[options.documents[0]], found[options.documents[-1]]
         print("us a document".ljust(24), *(f"{size:>10,d}" for size in found), "     ratio")
         for deed in first:

@@ -48,15 +48,20 @@ _ON_DOCUMENTS: Final = {"look_up": "get", "fill": "put", "check": "put"}
 
 
 class Caller:
-    """The calls of one gateway, and what is known of how they fare."""
+    """The calls of one gateway, and what is known of how they fare.
 
-    def __init__(self, cluster: AerospikeCluster, witness: Witness = NOBODY) -> None:
+    `least_ms`: what a call that gathers records may take in any case.
+    """
+
+    def __init__(
+        self, cluster: AerospikeCluster, witness: Witness = NOBODY, least_ms: int = 0
+    ) -> None:
         self.breaker = Breaker(partial(witness.saw, Incident.BREAKER_OPENED))
         self.witness = witness
         # Under way.
         self.calls = 0
         self._cluster = cluster
-        self._group = Group(cluster.ask)
+        self._group = Group(cluster.ask, least_ms)
 
     def __repr__(self) -> str:
         return f"<Caller {self._cluster!r} {self._group!r} {self.breaker!r}>"
@@ -146,7 +151,7 @@ class Caller:
             if isinstance(error, StoreLateError):
                 status = Status.TIMEOUT
             if isinstance(error, StoreLostError):
-                LOGGER.warning("the cache failed: %s", error)
+                LOGGER.warning("Aerospike failed: %s", error)
                 raise
             LOGGER.exception("the cache holds what cannot be understood")
             raise StoreLostError(str(error)) from error

@@ -117,7 +117,7 @@ class AerospikeCluster:
         self._connecting = asyncio.create_task(self._connect())
         await asyncio.wait([self._connecting], timeout=_FIRST_S)
         if not self.is_connected:
-            LOGGER.warning("the cache's cluster does not answer: going on without")
+            LOGGER.warning("the Aerospike cluster does not answer: going on without")
 
     async def close(self) -> None:
         """Do what is waiting, then end the threads and the client."""
@@ -137,7 +137,7 @@ class AerospikeCluster:
             try:
                 client = await asyncio.to_thread(self._connected)
             except exception.AerospikeError as error:
-                LOGGER.warning("the cache's client failed: %s", error)
+                LOGGER.warning("the Aerospike client failed: %s", error)
                 await asyncio.sleep(_AGAIN_S)
                 continue
             self._threads = [
@@ -217,15 +217,20 @@ def _done(job: Job[T], client: aerospike.Client) -> T:
 
 
 def do_batch(
-    client: aerospike.Client, records: Sequence[BatchRecord], *, small: bool = False
+    client: aerospike.Client,
+    records: Sequence[BatchRecord],
+    *,
+    small: bool = False,
+    least_ms: int = 0,
 ) -> None:
     """Do a batch; only afterwards do the results of its records mean anything.
 
-    `small`: its records have few bytes, so it takes no longer than a call of one.
+    `small`: its records have few bytes, so it takes no longer than a call of one. `least_ms`: it
+    may take as long as that in any case.
 
     Raises: StoreLostError if the batch failed as a whole.
     """
-    total_ms = _CALL_MS if small else _BATCH_MS
+    total_ms = max(_CALL_MS if small else _BATCH_MS, least_ms)
     if len(records) >= _BULK_RECORDS:
         total_ms = _BULK_MS
     batch = BatchRecords(records if isinstance(records, list) else list(records))

@@ -85,10 +85,14 @@ class _Submission:
 
 
 class Group:
-    """The calls of one event loop. `ask` gives a job to a thread."""
+    """The calls of one event loop. `ask` gives a job to a thread.
 
-    def __init__(self, ask: Ask) -> None:
+    `least_ms`: what each call may take in any case.
+    """
+
+    def __init__(self, ask: Ask, least_ms: int = 0) -> None:
         self._ask = ask
+        self._least_ms = least_ms
         self._waiting: deque[_Submission] = deque()
         self._under_way: list[list[_Submission]] = []
         self._flushing = False
@@ -134,7 +138,7 @@ class Group:
             if not call:
                 return
             try:
-                asked = self._ask(partial(_do, call))
+                asked = self._ask(partial(_do, call, self._least_ms))
             except StoreLostError as error:
                 _fail(call, error)
                 continue
@@ -181,11 +185,11 @@ class Group:
             loop.call_later(_LOOK_S, self._look)
 
 
-def _do(call: Sequence[_Submission], client: aerospike.Client) -> None:
+def _do(call: Sequence[_Submission], least_ms: int, client: aerospike.Client) -> None:
     """Make a call, and a second one of what is to follow it. On a thread."""
     small = sum(submission.bytes for submission in call) < _SMALL_BYTES
     records = [record for submission in call for record in submission.records]
-    do_batch(client, records, small=small)
+    do_batch(client, records, small=small, least_ms=least_ms)
     followed = [submission for submission in call if _is_due(submission)]
     if not followed:
         return
@@ -194,7 +198,7 @@ def _do(call: Sequence[_Submission], client: aerospike.Client) -> None:
     try:
         do_batch(client, [submission.following for submission in followed], small=True)
     except (StoreLostError, exception.AerospikeError) as error:
-        LOGGER.warning("the cache failed: %s", error)
+        LOGGER.warning("Aerospike failed: %s", error)
         return
     for submission in followed:
         submission.followed = Followed.ASKED

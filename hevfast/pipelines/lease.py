@@ -41,6 +41,7 @@ def claimed(
         since_ms=now_ms,
         lease=Lease(worker, now_ms + lease_ms, lease_ms, stage),
         reason="",
+        writer="",
     )
 
 
@@ -75,6 +76,7 @@ def moved(
         chunk_count=0 if stage == INDEXED else document.chunk_count,
         lease=None,
         reason=(reason or REASON_UNSTATED) if stage == FAILED else "",
+        writer="",
     )
 
 
@@ -85,11 +87,17 @@ def created(*, stage: str, position: int, reason: str, now_ms: int) -> Document:
 
 
 def writable(document: Document, *, worker: str | None, now_ms: int) -> bool:
-    """Tell whether vectors may be written: always, unless the caller says which worker it is."""
-    return _may_act(settled(document, now_ms), worker)
+    """Tell whether vectors may be written: always, unless the caller says which worker it is.
+
+    One that has not heard that its vectors were written may send them again.
+    """
+    document = settled(document, now_ms)
+    return _may_act(document, worker) or worker == document.writer
 
 
-def indexed(document: Document, *, generation: int, stage: str, now_ms: int) -> Document | None:
+def indexed(
+    document: Document, *, generation: int, stage: str, worker: str | None, now_ms: int
+) -> Document | None:
     """End the way of a document whose rows upstream has taken.
 
     `generation` is the one from before they were sent: chunks staged since are not in those rows,
@@ -98,7 +106,9 @@ def indexed(document: Document, *, generation: int, stage: str, now_ms: int) -> 
     document = settled(document, now_ms)
     if document.generation != generation:
         return None
-    return document._replace(stage=stage, since_ms=now_ms, chunk_count=0, lease=None, reason="")
+    return document._replace(
+        stage=stage, since_ms=now_ms, chunk_count=0, lease=None, reason="", writer=worker or ""
+    )
 
 
 def _may_act(document: Document, worker: str | None) -> bool:

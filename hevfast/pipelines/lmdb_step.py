@@ -65,6 +65,10 @@ class Step:
         # Lapsed leases undone on the way.
         self.lapsed = 0
 
+    @property
+    def pipeline(self) -> str:
+        return self._book.pipeline.id
+
     # Deeds
 
     def stage(self, stagings: Iterable[Staging]) -> None:
@@ -158,10 +162,14 @@ class Step:
                 changed += 1
         return Changed(changed, self.moves)
 
-    def index(self, each: str, generation: int, rows: bytes) -> Changed:
+    def index(self, each: str, generation: int, rows: bytes, worker: str | None) -> Changed:
         known = self._find(each)
         document = known.document and rules.indexed(
-            known.document, generation=generation, stage=INDEXED, now_ms=self.now_ms
+            known.document,
+            generation=generation,
+            stage=INDEXED,
+            worker=worker,
+            now_ms=self.now_ms,
         )
         if document is None:
             return Changed(0, self.moves)

@@ -25,7 +25,9 @@ from hevfast.pipelines.store import (
     Opened,
     Staged,
     Staging,
+    Tell,
     UnableError,
+    tell_nobody,
 )
 
 if TYPE_CHECKING:
@@ -50,9 +52,13 @@ class LmdbPipelines:
     """A `PipelineStore` on LMDB. `bytes_max`: of the file; `clock`: ms, shared by its processes."""
 
     def __init__(
-        self, folder: Path, bytes_max: int, clock: Callable[[], int] = boottime_ms
+        self,
+        folder: Path,
+        bytes_max: int,
+        clock: Callable[[], int] = boottime_ms,
+        tell: Tell = tell_nobody,
     ) -> None:
-        self._transactions = Transactions(folder, bytes_max, clock)
+        self._transactions = Transactions(folder, bytes_max, clock, tell)
         self._do = self._transactions.do
         self._do_part = self._transactions.do_part
         self._read = self._transactions.read
@@ -250,10 +256,10 @@ class LmdbPipelines:
         )
 
     async def index_document(
-        self, pipeline: str, document: str, generation: int, rows: bytes
+        self, pipeline: str, document: str, generation: int, rows: bytes, worker: str | None
     ) -> Changed:
         def deed(pages: Pages) -> Changed:
-            return Step(pages, pages.book(pipeline)).index(document, generation, rows)
+            return Step(pages, pages.book(pipeline)).index(document, generation, rows, worker)
 
         return await self._do(deed)
 

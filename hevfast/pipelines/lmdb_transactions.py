@@ -19,7 +19,7 @@ from hevfast.cache.lmdb_writer import LmdbWriter, StoreBusyError
 from hevfast.pipelines.lmdb_file import Files
 from hevfast.pipelines.lmdb_pages import Pages
 from hevfast.pipelines.lmdb_upkeep import Keeper, Turn, upkeep
-from hevfast.pipelines.store import TooManyStagesError, UnableError, UnknownPipelineError
+from hevfast.pipelines.store import Tell, TooManyStagesError, UnableError, UnknownPipelineError
 
 LOGGER = logging.getLogger("hevfast.pipelines")
 
@@ -41,7 +41,8 @@ _UPKEEP_S: Final = 1.0
 class Transactions:
     """`bytes_max`: of the file; `clock`: milliseconds, the same for all processes of the host."""
 
-    def __init__(self, folder: Path, bytes_max: int, clock: Callable[[], int]) -> None:
+    def __init__(self, folder: Path, bytes_max: int, clock: Callable[[], int], tell: Tell) -> None:
+        self._tell = tell
         self._files = Files(folder, bytes_max, clock)
         self._keeper = Keeper(folder)
         self._writer: LmdbWriter[Pages] = LmdbWriter(_WAITING_MAX)
@@ -125,6 +126,8 @@ class Transactions:
             try:
                 if self._keeper.is_ours():
                     turn = await self.do(partial(upkeep, turn=turn))
+                    for pipeline, moves in turn.lapses:
+                        await self._tell(pipeline, moves)
             except (UnableError, OSError) as error:
                 LOGGER.debug("upkeep of the pipelines was put off: %s", error)
                 turn = Turn()

@@ -5,12 +5,14 @@ One worker of the host does it at a time; if it dies, the next one that looks ta
 
 import fcntl
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from hevfast.pipelines.lmdb_keys import number_key, place_of
 from hevfast.pipelines.lmdb_pages import OF_DOCUMENTS, Pages, earliest
 from hevfast.pipelines.lmdb_step import Step
+from hevfast.pipelines.store import Move
 
 # In one transaction: lapsed leases undone, pipelines looked at, entries of a deleted one removed,
 # names written.
@@ -26,6 +28,8 @@ class Turn(NamedTuple):
 
     number: int = 0
     more: bool = False
+    # Lapses undone, by pipeline.
+    lapses: Sequence[tuple[str, Sequence[Move]]] = ()
 
 
 def upkeep(pages: Pages, turn: Turn) -> Turn:
@@ -34,26 +38,25 @@ def upkeep(pages: Pages, turn: Turn) -> Turn:
     _forget_pushes(pages)
     naming = name(pages)
     swept = sweep(pages, turn.number)
-    return Turn(swept.number, clearing or naming or swept.more)
+    return swept._replace(more=clearing or naming or swept.more)
 
 
 def sweep(pages: Pages, number: int) -> Turn:
     """Undo lapsed leases of some pipelines, from the one of this number on."""
     undone = 0
+    lapses: list[tuple[str, Sequence[Move]]] = []
     for _ in range(_PIPELINES_AT_ONCE):
         found = earliest(pages, pages.leases, number)
         if found is None:
-            return Turn()
-        undone += _undo(pages, found, _LAPSED_AT_ONCE - undone)
+            return Turn(lapses=lapses)
+        step = _step(pages, found)
+        if step is not None:
+            undone += step.undo_lapsed(_LAPSED_AT_ONCE - undone)
+            lapses.append((step.pipeline, step.moves))
         if undone >= _LAPSED_AT_ONCE:
-            return Turn(found, more=True)
+            return Turn(found, True, lapses)
         number = found + 1
-    return Turn(number, more=True)
-
-
-def _undo(pages: Pages, number: int, count: int) -> int:
-    step = _step(pages, number)
-    return step.undo_lapsed(count) if step else 0
+    return Turn(number, True, lapses)
 
 
 def name(pages: Pages) -> bool:

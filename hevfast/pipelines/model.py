@@ -51,3 +51,5 @@ class Document(NamedTuple):
     lease: Lease | None = None
     # Set while the stage is `failed`.
     reason: str = ""
+    # Whose vectors indexed it, if they were said to be somebody's: the same may be sent again.
+    writer: str = ""

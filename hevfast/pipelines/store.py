@@ -5,7 +5,7 @@ the JSON array as the client sent it. Every method but `open` and `close` raises
 store cannot do it now, and those that name a pipeline raise UnknownPipelineError if there is none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from typing import Final, NamedTuple, Protocol
 
@@ -75,6 +75,14 @@ class Move(NamedTuple):
     source: str
     target: str
     seconds: float
+
+
+# Who hears of moves that no call has made: a pipeline's lapses, undone in the background.
+Tell = Callable[[str, Sequence[Move]], Awaitable[None]]
+
+
+async def tell_nobody(pipeline: str, moves: Sequence[Move]) -> None:
+    """Do nothing."""
 
 
 class Claimed(NamedTuple):
@@ -197,7 +205,7 @@ class PipelineStore(Protocol):
         """Look at a document before its rows are sent upstream; None if there is none."""
 
     async def index_document(
-        self, pipeline: str, document: str, generation: int, rows: bytes
+        self, pipeline: str, document: str, generation: int, rows: bytes, worker: str | None
     ) -> Changed:
         """Mark a document `indexed` and drop its chunks; keep the ids of its rows (JSON array)."""
 

@@ -104,8 +104,15 @@ class Pipelines:
                 return False
             namespace = b""
         else:
-            namespace = await self._door.namespace_of(call.pipeline)
+            namespace = await self._namespace_of(call.pipeline)
         return await self._turned_away(call, namespace)
+
+    async def _namespace_of(self, pipeline: str) -> bytes:
+        try:
+            return await self._door.namespace_of(pipeline)
+        except UnknownPipelineError:
+            # Only whom upstream takes is told which pipelines there are.
+            return b""
 
     async def _turned_away(self, call: Call, namespace: bytes) -> bool:
         refusal = await self._door.refusal(call.authorization, namespace)

@@ -42,7 +42,8 @@ class Vectors:
     async def put(self, call: Call) -> None:
         begun_s = monotonic_s()
         try:
-            pipeline, opened, rows, body = await self._prepared(call)
+            worker, replace = _wishes(call)
+            pipeline, opened, rows, body = await self._prepared(call, worker, replace)
         except GatewayError as error:
             self._gateway.writes.rejected(error)
             raise
@@ -56,12 +57,13 @@ class Vectors:
             pipeline=call.pipeline,
         )
         if 200 <= answer.status < 300:
-            await self._index(call, opened, rows.ids(), answer)
+            await self._index(call, opened, rows.ids(), worker, answer)
         await relay(call.send, answer)
 
-    async def _prepared(self, call: Call) -> "tuple[Pipeline, Opened, WriteBody, bytearray]":
+    async def _prepared(
+        self, call: Call, worker: str | None, replace: bool
+    ) -> "tuple[Pipeline, Opened, WriteBody, bytearray]":
         """Read what is asked for; give the pipeline, the document, its rows, and their body."""
-        worker, replace = _wishes(call)
         body = await call.body(PIPELINE_VECTORS_BYTES_MAX, self._gateway)
         pipeline = await self._store.pipeline(call.pipeline)
         rows = WriteBody(pipeline.distance_metric)
@@ -82,11 +84,13 @@ class Vectors:
             )
         return opened
 
-    async def _index(self, call: Call, opened: "Opened", ids: bytes, answer: "Answer") -> None:
+    async def _index(
+        self, call: Call, opened: "Opened", ids: bytes, worker: str | None, answer: "Answer"
+    ) -> None:
         """Mark the document before the caller hears of success."""
         try:
             changed = await self._store.index_document(
-                call.pipeline, call.document, opened.generation, ids
+                call.pipeline, call.document, opened.generation, ids, worker
             )
         except UnableError as error:
             if not isinstance(answer.body, bytes):

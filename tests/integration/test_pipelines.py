@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
+from tests.contract.pipelines.calling import settings_of
+from tests.contract.pipelines.homes import HOMES
 from tests.fakes.client import Client
 from tests.fakes.gateway import running_gateway
 from tests.fakes.upstream import Upstream, running_upstream
-from tests.integration.test_sdk import base_url
+from tests.integration.test_sdk import simulated
 
 hevlayer = pytest.importorskip("hevlayer", reason="the client is not installed")
-
-__all__ = ["base_url"]
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
@@ -46,10 +46,25 @@ def shell(script: str, url: str) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[tuple[Client, Upstream]]:
-    with running_upstream() as upstream, running_gateway(upstream.url) as gateway:
+@pytest.fixture(scope="module", params=HOMES)
+def gateway(request: pytest.FixtureRequest) -> Iterator[tuple[Client, Upstream]]:
+    with (
+        running_upstream() as upstream,
+        settings_of(request.param) as settings,
+        running_gateway(upstream.url, **settings) as gateway,
+    ):
         yield gateway, upstream
+
+
+@pytest.fixture(scope="module", params=HOMES)
+def base_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    with (
+        settings_of(request.param) as settings,
+        simulated(tmp_path_factory.mktemp("simulator"), **settings) as url,
+    ):
+        yield url
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,15 @@ STAMP = "_hevlayer_upserted_at"
 
 @pytest.fixture(scope="module")
 def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with simulated(tmp_path_factory.mktemp("simulator")) as url:
+        yield url
+
+
+@contextmanager
+def simulated(folder: Path, **settings: str) -> Iterator[str]:
+    """Have a gateway in front of the simulator; give its URL."""
     port = unused_port()
-    log = tmp_path_factory.mktemp("simulator") / "log"
+    log = folder / "log"
     with log.open("wb") as output:
         simulator = subprocess.Popen(
             [sys.executable, "-m", "hevfast", "simulate", "--port", str(port)],
@@ -29,7 +37,7 @@ def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     try:
         wait_until_listening(simulator, port, Path(log))
-        with running_gateway(f"http://127.0.0.1:{port}") as gateway:
+        with running_gateway(f"http://127.0.0.1:{port}", **settings) as gateway:
             yield f"http://127.0.0.1:{gateway.port}"
     finally:
         simulator.terminate()

@@ -19,8 +19,16 @@ from tests.model.report import (
     explore_pipelines,
     explore_planted,
     explore_registry,
+    explore_shared,
     tell,
 )
+from tests.model.shared_cases import (
+    SHARED_LARGE,
+    SHARED_LOSSES,
+    SHARED_SMALL,
+    SHARED_WINDOWS,
+)
+from tests.model.shared_plants import SHARED_PLANTS
 from tests.model.store_plants import STORE_PLANTS
 from tests.model.write_plants import WRITE_PLANTS
 
@@ -42,9 +50,12 @@ def main() -> int:
         surprises += tell(transactional, expect_wrong=True)
         pipelines = (explore_planted(p, explore_pipelines) for p in PIPELINE_PLANTS)
         surprises += tell(pipelines, expect_wrong=True)
+        shared = (explore_planted(p, explore_shared) for p in SHARED_PLANTS)
+        surprises += tell(shared, expect_wrong=True)
     elif options.windows:
         surprises = tell(map(explore_registry, WINDOWS), expect_wrong=True)
         surprises += tell(map(explore_pipelines, PIPELINE_WINDOWS), expect_wrong=True)
+        surprises += tell(map(explore_shared, SHARED_WINDOWS), expect_wrong=True)
     else:
         by_registry = partial(explore_registry, seconds=options.seconds)
         by_transaction = partial(explore_embedded, seconds=options.seconds)
@@ -54,6 +65,9 @@ def main() -> int:
         by_file = partial(explore_pipelines, seconds=options.seconds)
         cases = PIPELINE_LARGE if options.large else PIPELINE_SMALL
         surprises += tell(map(by_file, cases), expect_wrong=False)
+        by_deed = partial(explore_shared, seconds=options.seconds)
+        deeds = SHARED_LARGE if options.large else [*SHARED_SMALL, *SHARED_LOSSES]
+        surprises += tell(map(by_deed, deeds), expect_wrong=False)
     print("as expected" if not surprises else f"{surprises} not as expected")
     return 1 if surprises else 0
 

@@ -37,6 +37,8 @@ class Told(NamedTuple):
     lease: tuple[str, int, int, str] | None = None
     # The version that was written last.
     written: int = 0
+    # Who wrote it, if it was said, and nothing was changed since.
+    writer: str = ""
 
     def at(self, now_ms: int) -> "Told":
         if self.lease is None or now_ms < self.lease[1]:
@@ -45,6 +47,9 @@ class Told(NamedTuple):
 
     def held_by(self, worker: str | None) -> bool:
         return worker is None or (self.lease is not None and self.lease[0] == worker)
+
+    def may_be_written(self, worker: str | None) -> bool:
+        return self.held_by(worker) or worker == self.writer
 
 
 class Worker(NamedTuple):
@@ -186,7 +191,7 @@ class Account:
         for number in given:
             told = state.told[number].at(now_ms)
             lease = (name, now_ms + LEASE_MS, LEASE_MS, stage)
-            now = told._replace(stage=claim_stage, turns=told.turns + 1, lease=lease)
+            now = told._replace(stage=claim_stage, turns=told.turns + 1, lease=lease, writer="")
             after = self._tell(after, number, now)
         return after, given
 
@@ -234,7 +239,7 @@ class Account:
         if answer.changed and rows is not None and rows != told.version:
             return after._replace(wrong=f"indexed by rows of {rows}, staged is {told.version}")
         if allowed:
-            after = self._tell(after, number, told._replace(stage=stage, lease=None))
+            after = self._tell(after, number, told._replace(stage=stage, lease=None, writer=""))
             self.seen.add(f"moved to {stage}")
         else:
             self.seen.add("a move was refused")

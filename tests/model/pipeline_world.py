@@ -110,7 +110,7 @@ class World(Account):
             answer = opened(pages, NUMBER, name_of(number), name)
             assert answer is not None
             after = state if fenced else spent(state, "stranger")
-            after = self._same(after, "may write", answer.writable, told.held_by(name))
+            after = self._same(after, "may write", answer.writable, told.may_be_written(name))
             after = self._same(after, "rows", answer.rows, rows_of(told.written))
             if answer.writable:
                 if fenced and version != told.version:
@@ -127,8 +127,10 @@ class World(Account):
         self, state: State, i: int, worker: Worker, writing: tuple[int, int, int, int, bool]
     ) -> Steps:
         number, generation, turns, version, fenced = writing
+        name = worker_name(i) if fenced else None
+        rows = rows_of(version) or b""
         answer, after = self._do(
-            state, lambda step: step.index(name_of(number), generation, rows_of(version) or b"")
+            state, lambda step: step.index(name_of(number), generation, rows, name)
         )
         told = state.told[number].at(state.now_ms)
         allowed = told.turns == turns
@@ -136,7 +138,7 @@ class World(Account):
         if answer.changed and version != told.version and fenced:
             after = after._replace(wrong=f"indexed by rows of {version}, not {told.version}")
         if allowed:
-            now = told._replace(stage="indexed", lease=None, written=version)
+            now = told._replace(stage="indexed", lease=None, written=version, writer=name or "")
             after = self._tell(after, number, now)
             self.seen.add("indexed")
         else:

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
-from tests.model import embedded_form, pipeline_world, registry_form
+from tests.model import embedded_form, pipeline_world, registry_form, shared_world
 from tests.model.configuration import Configuration
 from tests.model.pipeline_account import Case
 from tests.model.pipeline_plants import PipelinePlant
 from tests.model.planting import Plant
 from tests.model.search import Found
+from tests.model.shared_plants import SharedPlant
 
 
 class Report(NamedTuple):
@@ -52,7 +53,13 @@ def explore_pipelines(case: Case, seconds: float = 1e9) -> Report:
     return Report(case.name, found, trace, frozenset(), world)
 
 
-def explore_planted(plant: Plant | PipelinePlant, explore: Explore) -> Report:
+def explore_shared(case: shared_world.Case, seconds: float = 1e9) -> Report:
+    found = shared_world.run(case, seconds)
+    trace = tuple(" ".join(map(str, label)) for label in found.trace)
+    return Report(case.name, found, trace, frozenset(), None)
+
+
+def explore_planted(plant: Plant | PipelinePlant | SharedPlant, explore: Explore) -> Report:
     with ExitStack() as stack:
         for change in plant.patches():
             stack.enter_context(change)

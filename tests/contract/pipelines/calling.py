@@ -4,11 +4,14 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from tests.contract.pipelines.aerospike_home import settings_of_a_cluster
+from tests.contract.pipelines.homes import HOMES
 from tests.fakes.client import AUTH, Pairs, Reply
 from tests.fakes.gateway import RunningGateway, running_gateway
 from tests.fakes.upstream import Upstream
@@ -113,10 +116,20 @@ def soon(look: Callable[[], Any]) -> Any:
     raise AssertionError("it did not come")
 
 
-@pytest.fixture(scope="module")
-def gateway(shared_upstream: Upstream) -> Iterator[RunningGateway]:
-    """A gateway that needs no word of upstream on keys."""
-    with running_gateway(shared_upstream.url, TURBOPUFFER_API_KEY=KEY) as running:
+@contextmanager
+def settings_of(kind: str) -> Iterator[dict[str, str]]:
+    """Give the settings that a gateway keeps its pipelines by."""
+    with settings_of_a_cluster() if kind == "aerospike" else nullcontext({}) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module", params=HOMES)
+def gateway(request: pytest.FixtureRequest, shared_upstream: Upstream) -> Iterator[RunningGateway]:
+    """A gateway with pipelines of each kind, that needs no word of upstream on keys."""
+    with (
+        settings_of(request.param) as settings,
+        running_gateway(shared_upstream.url, TURBOPUFFER_API_KEY=KEY, **settings) as running,
+    ):
         yield running
 
 

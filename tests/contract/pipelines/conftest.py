@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hevfast.pipelines.store import PipelineStore
+from tests.contract.pipelines.aerospike_home import patience
 from tests.contract.pipelines.homes import HOMES, PIPELINE, Home
 
 
@@ -21,8 +22,10 @@ async def home(
     anyio_backend: object,
 ) -> AsyncIterator[Home]:
     made = HOMES[request.param](tmp_path)
-    yield made
-    await made.close()
+    with patience():
+        yield made
+        await made.close()
+    made.stop()
 
 
 @pytest.fixture

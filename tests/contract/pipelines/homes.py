@@ -1,6 +1,6 @@
 """Where stores live: each kind is opened, closed and opened again over the same data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -9,16 +9,23 @@ import lmdb
 from hevfast.pipelines.lmdb_pages import DATABASES
 from hevfast.pipelines.lmdb_store import LmdbPipelines
 from hevfast.pipelines.model import Pipeline
-from hevfast.pipelines.store import Changed, Claimed, PipelineStore, Staged, Staging
+from hevfast.pipelines.store import Changed, Claimed, Move, PipelineStore, Staged, Staging
+from tests.contract.pipelines.aerospike_home import AerospikeHome
 from tests.model.pipeline_audit import Tables, audit
 
 
 class Home(Protocol):
     """One place of data. At most one store of it is open at a time."""
 
+    # Moves told of in the background.
+    told: list[Move]
+
     async def open(self) -> PipelineStore: ...
 
     async def close(self) -> None: ...
+
+    def stop(self) -> None:
+        """End what the home itself has begun."""
 
     def pass_ms(self, span_ms: int) -> None:
         """Let time pass, for the store that is open and those to come."""
@@ -29,12 +36,17 @@ class LmdbHome:
         self.folder = folder
         self.bytes_max = bytes_max
         self.now_ms = 1_000_000
+        self.told: list[Move] = []
         self._store: LmdbPipelines | None = None
 
     async def open(self) -> LmdbPipelines:
-        self._store = LmdbPipelines(self.folder, self.bytes_max, lambda: self.now_ms)
+        self._store = LmdbPipelines(self.folder, self.bytes_max, lambda: self.now_ms, self._hear)
         await self._store.open()
         return self._store
+
+    async def _hear(self, pipeline: str, moves: Sequence[Move]) -> None:
+        assert pipeline == "p"
+        self.told += moves
 
     async def close(self) -> None:
         if self._store is not None:
@@ -42,6 +54,9 @@ class LmdbHome:
             self._store = None
             wrong = audit(tables_of(self.folder / "pipelines.lmdb"))
             assert not wrong, wrong
+
+    def stop(self) -> None:
+        """Its file is the test's."""
 
     def pass_ms(self, span_ms: int) -> None:
         self.now_ms += span_ms
@@ -60,7 +75,7 @@ def tables_of(path: Path) -> Tables:
 
 
 # By name: a home in a folder of its own.
-HOMES: dict[str, Callable[[Path], Home]] = {"lmdb": LmdbHome}
+HOMES: dict[str, Callable[[Path], Home]] = {"lmdb": LmdbHome, "aerospike": AerospikeHome}
 
 PIPELINE = Pipeline("p", "books", "cosine_distance", "2026-01-01T00:00:00Z")
 

@@ -147,8 +147,14 @@ def test_callers_at_once_wait_for_one_answer(owner: Owner) -> None:
     assert len(owner.upstream.requests) == 1
 
 
-def test_unknown_pipeline_is_a_404_whatever_the_key(
+def test_unknown_pipeline_is_a_404_for_keys_that_upstream_takes(
     gateway: RunningGateway, upstream: Upstream
 ) -> None:
-    refused(ask(gateway, "GET", "/v2/pipelines/nobody/status"), 404, "not_found")
-    assert upstream.requests == []
+    key = [(b"Authorization", b"Bearer key-4")]
+    upstream.script(answer(401, REFUSAL))
+    reply = ask(gateway, "GET", "/v2/pipelines/nobody/status", None, key)
+    assert (reply.status, reply.body) == (401, REFUSAL)
+    upstream.script()
+    for _ in range(2):
+        refused(ask(gateway, "GET", "/v2/pipelines/nobody/status", None, key), 404, "not_found")
+    assert upstream.only.target == b"/v1/namespaces?page_size=1"

@@ -188,7 +188,7 @@ async def test_a_full_file_refuses_documents_and_does_all_else(home: LmdbHome) -
     assert await store.extend("p", names, stage="embedding", worker="w1") == len(names) - 1
     opened = await store.open_document("p", "d0", "w1")
     assert opened is not None
-    assert (await store.index_document("p", "d0", opened.generation, b"[]")).changed == 1
+    assert (await store.index_document("p", "d0", opened.generation, b"[]", None)).changed == 1
     assert (await move(store, *names, stage="indexed", worker="w1")).changed == len(names) - 2
     await put(store, "room again")
     await home.close()

@@ -276,6 +276,14 @@ async def test_a_released_document_can_be_claimed_at_once(store: PipelineStore) 
     assert await take(store, worker="w2") == ["a", "b"]
 
 
+async def test_many_documents_of_the_longest_ids(store: PipelineStore) -> None:
+    names = [f"{number:04d}".ljust(DOCUMENT_ID_BYTES_MAX, "-") for number in range(1100)]
+    await put(store, *names)
+    assert await take(store, 1100, lease_ms=60_000) == names
+    assert (await move(store, *names, stage="pending", worker="w1")).changed == 1100
+    assert sorted(await take(store, 1100)) == names
+
+
 async def test_missing_documents_are_created_where_that_is_wished(store: PipelineStore) -> None:
     await put(store, "a")
     changed = await move(store, "a", "new", stage="extracted", from_stage="x", create_missing=True)
@@ -293,60 +301,6 @@ async def test_completed_documents_need_no_chunks(store: PipelineStore) -> None:
     assert await store.chunks("p", ["a"]) == [b"[]"]
     await put(store, "a", version=2)
     assert await store.chunks("p", ["a"]) == [chunks_of("a", 2)]
-
-
-# ---- vectors
-
-
-async def test_indexing_keeps_the_ids_and_drops_the_chunks(store: PipelineStore) -> None:
-    await put(store, "a")
-    await take(store)
-    opened = await store.open_document("p", "a", "w1")
-    assert opened is not None
-    assert (opened.rows, opened.writable) == (None, True)
-    done = await store.index_document("p", "a", opened.generation, b'["a-0","a-1"]')
-    assert done == (1, [Move("embedding", "indexed", 0.0)])
-    assert await store.chunks("p", ["a"]) == [b"[]"]
-    assert await stages(store) == {"indexed": 1}
-    await put(store, "a", version=2)
-    again = await store.open_document("p", "a", None)
-    assert again is not None
-    assert again.rows == b'["a-0","a-1"]'
-
-
-async def test_marking_indexed_can_be_repeated(store: PipelineStore) -> None:
-    await put(store, "a")
-    opened = await store.open_document("p", "a", None)
-    assert opened is not None
-    for _ in range(2):
-        assert (await store.index_document("p", "a", opened.generation, b"[1]")).changed == 1
-    assert await stages(store) == {"indexed": 1}
-    assert (await store.counts("p")).indexed == 1
-
-
-async def test_rows_of_older_chunks_do_not_mark_it(store: PipelineStore) -> None:
-    await put(store, "a")
-    opened = await store.open_document("p", "a", None)
-    assert opened is not None
-    await put(store, "a", version=2)
-    assert (await store.index_document("p", "a", opened.generation, b"[1]")).changed == 0
-    assert await stages(store) == {"pending": 1}
-    assert await store.chunks("p", ["a"]) == [chunks_of("a", 2)]
-
-
-async def test_a_stale_worker_may_not_write(store: PipelineStore, home: Home) -> None:
-    await put(store, "a")
-    await take(store, worker="w1")
-    home.pass_ms(1000)
-    stale = await store.open_document("p", "a", "w1")
-    assert stale is not None
-    assert not stale.writable
-    await take(store, worker="w2")
-    mine = await store.open_document("p", "a", "w2")
-    assert mine is not None
-    assert mine.writable
-    assert await store.open_document("p", "b", None) is None
-    assert (await store.index_document("p", "b", 1, b"[]")).changed == 0
 
 
 # ---- what is not there
@@ -374,7 +328,7 @@ async def test_every_call_knows_an_unknown_pipeline(store: PipelineStore) -> Non
             create_missing=True,
         ),
         store.open_document("q", "a", None),
-        store.index_document("q", "a", 1, b"[]"),
+        store.index_document("q", "a", 1, b"[]", None),
     ]
     for call in calls:
         with pytest.raises(UnknownPipelineError):

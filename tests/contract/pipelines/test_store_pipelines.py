@@ -8,6 +8,7 @@ from hevfast.pipelines.store import (
     REASONS_MAX,
     STAGES_MAX,
     Absent,
+    Move,
     PipelineStore,
     TooManyStagesError,
     UnknownPipelineError,
@@ -153,13 +154,17 @@ async def test_the_rate_is_of_the_last_minute(store: PipelineStore, home: Home) 
     assert (await store.counts("p")).indexed == 1
 
 
-async def test_counts_are_right_without_anybody_claiming(store: PipelineStore, home: Home) -> None:
+async def test_lapses_are_undone_and_told_without_anybody_claiming(
+    store: PipelineStore, home: Home
+) -> None:
     await put(store, "a", "b")
     await take(store, 1)
     home.pass_ms(1000)
     async with asyncio.timeout(10):
-        while await stages(store) != {"pending": 2}:  # noqa: ASYNC110 - nothing tells of it
+        while not home.told:  # noqa: ASYNC110 - nothing wakes it
             await asyncio.sleep(0.02)
+    assert home.told == [Move("embedding", "pending", 1.0)]
+    assert await stages(store) == {"pending": 2}
 
 
 async def test_push_back_is_told_for_a_moment(store: PipelineStore, home: Home) -> None:

@@ -16,7 +16,7 @@ def test_two_processes_of_claimers_share_the_documents(kind: str, tmp_path: Path
         processes=2,
         claimers=8,
         kills=0,
-        lease_ms=60_000,
+        lease_ms=10_000,
         seconds=60,
     )
     assert not wrong

@@ -155,7 +155,7 @@ async def test_document_is_marked_with_the_generation_from_before_the_write() ->
         ScriptedPipelines(open_document=[Opened(7, None, True)], index_document=[Changed(1, [])])
     )
     assert (await inside.ask("PUT", "/p/documents/d/vectors", VECTORS)).status == 200
-    assert inside.store.asked[-1] == ("index_document", ("p", "d", 7, b'["r"]'))
+    assert inside.store.asked[-1] == ("index_document", ("p", "d", 7, b'["r"]', None))
 
 
 async def test_large_answer_is_read_and_sent_in_pieces() -> None:

@@ -37,7 +37,9 @@ class Threads:
         self.jobs.append((job, future))
         return future
 
-    def do_batch(self, _: Any, records: Sequence[Record], *, small: bool) -> None:
+    def do_batch(
+        self, _: Any, records: Sequence[Record], *, small: bool, least_ms: int = 0
+    ) -> None:
         self.batches.append([record.name for record in records])
         if self.fails.intersection(self.batches[-1]):
             raise StoreLostError("a batch ended with 9")

@@ -100,8 +100,25 @@ def test_whoever_says_who_it_is_must_hold_the_lease_to_write() -> None:
 
 
 def test_rows_from_before_a_staging_or_a_claim_mark_nothing() -> None:
-    done = rules.indexed(LEASED, generation=3, stage="indexed", now_ms=150)
+    words: dict[str, Any] = {"stage": "indexed", "worker": None}
+    done = rules.indexed(LEASED, generation=3, now_ms=150, **words)
     assert done == Document("indexed", 3, 7, 150, 0)
-    assert rules.indexed(LEASED, generation=2, stage="indexed", now_ms=150) is None
+    assert rules.indexed(LEASED, generation=2, now_ms=150, **words) is None
     # A lease that lapsed while they were sent changes nothing: nobody has claimed it since.
-    assert rules.indexed(LEASED, generation=3, stage="indexed", now_ms=300) is not None
+    assert rules.indexed(LEASED, generation=3, now_ms=300, **words) is not None
+
+
+def test_who_has_indexed_it_may_write_again_until_anybody_changes_it() -> None:
+    done = rules.indexed(LEASED, generation=3, stage="indexed", worker="w", now_ms=150)
+    assert done is not None
+    assert rules.writable(done, worker="w", now_ms=9999)
+    assert not rules.writable(done, worker="v", now_ms=150)
+    moved_on = rules.moved(
+        done, stage="pending", from_stage=None, worker=None, reason="", now_ms=160
+    )
+    claimed = rules.claimed(done, now_ms=160, **(CLAIM | {"stage": "indexed", "worker": "v"}))
+    again = rules.staged(done, stage="pending", position=8, chunk_count=1, now_ms=160)
+    unsaid = rules.indexed(done, generation=3, stage="indexed", worker=None, now_ms=160)
+    for after in (moved_on, claimed, again, unsaid):
+        assert after is not None
+        assert not rules.writable(after, worker="w", now_ms=170)
