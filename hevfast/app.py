@@ -20,6 +20,8 @@ from hevfast.core.names import StoreKind
 from hevfast.edge.dispatch import Dispatch
 from hevfast.edge.silence import Silence
 from hevfast.gateway import Gateway
+from hevfast.namespaces.marker import Markers
+from hevfast.namespaces.stability import NothingKnown
 from hevfast.observe import catalogue
 from hevfast.observe.exposition import Exposition
 from hevfast.observe.fetches import Fetches
@@ -31,6 +33,7 @@ from hevfast.pipelines.lmdb_store import LmdbPipelines
 from hevfast.pipelines.pressure import Pressure
 from hevfast.pipelines.store import PipelineStore
 from hevfast.routes.documents import Documents
+from hevfast.routes.layer import Layer
 from hevfast.routes.moves import StageCounts
 from hevfast.routes.ops import Health, Metrics, NotFound, Ready
 from hevfast.routes.passthrough import Passthrough
@@ -70,10 +73,12 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
         Writes(tally),
         Fetches(tally, settings.aerospike_set_prefix),
         Stages(tally),
+        Markers(),
+        NothingKnown(),
     )
     watch(tally, gateway)
-    passthrough = Passthrough(gateway)
     write = Write(gateway)
+    layer = Layer(gateway, Passthrough(gateway), write, Path(settings.data_dir) / "jobs")
     staged = Pipelines(gateway, pipelines, write)
 
     @contextlib.asynccontextmanager
@@ -87,6 +92,7 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
             yield
         finally:
             tally.close()
+            await layer.close()
             await staged.close()
             await gateway.pressure.close()
             await pipelines.close()
@@ -99,10 +105,9 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
             Route("/health", Health(gateway)),
             Route("/ready", Ready(gateway)),
             Route("/metrics", Metrics(Exposition(tally, StageCounts(pipelines, tally)))),
-            Route("/v1", passthrough),
-            Route("/v1/{rest:path}", passthrough),
-            Route("/v2/namespaces", passthrough),
-            Route("/v2/namespaces/{rest:path}", passthrough),
+            Route("/v1", layer.surface),
+            Route("/v1/{rest:path}", layer.surface),
+            Route("/v2/{rest:path}", layer.surface),
         ],
         # A redirect would make clients repeat a request under a path that was refused.
         redirect_slashes=False,

@@ -83,11 +83,31 @@ class Settings:
         "LAYER_SHARD_COUNT", 16, 1, 65536, "shards", "Shards the ids are spread over."
     )
     shard_stamp: str = choice_setting(
-        "HEVFAST_SHARD_STAMP", ("always", "never"), "Whether rows get _hevlayer_shard.",
-        later=("initialised",),
+        "HEVFAST_SHARD_STAMP", ("always", "initialised", "never"),
+        "Whether rows get _hevlayer_shard; initialised: in namespaces that have a marker, which "
+        "is asked for once a minute.",
+    )  # fmt: skip
+    backfill_rows: int = number_setting(
+        "LAYER_INIT_BACKFILL_BATCH_SIZE", 1000, 1, 10_000, "rows",
+        "Rows that get their shard in one write after an init.",
+    )  # fmt: skip
+    backfill_rps: int = number_setting(
+        "LAYER_INIT_BACKFILL_RPS", 5, 1, 1000, "writes/s", "Such writes a second, at most."
+    )
+    namespace_list_cache_ttl_ms: int = number_setting(
+        "NAMESPACE_LIST_CACHE_TTL_MS", 10_000, 0, _HOUR_MS, "ms",
+        "How long a page of GET /v2/namespaces is served again to the same key.",
+    )  # fmt: skip
+    federated_namespaces_max: int = number_setting(
+        "LAYER_FEDERATED_QUERY_MAX_NAMESPACES", 512, 1, 4096, "namespaces",
+        "Namespaces in one POST /v2/query.",
+    )  # fmt: skip
+    federated_namespaces_parallel: int = number_setting(
+        "LAYER_FEDERATED_QUERY_NAMESPACE_THREADS", 16, 1, 512, "namespaces",
+        "Namespaces that a worker asks at once for such queries.",
     )  # fmt: skip
     cache: str | None = text_setting(
-        "HEVFAST_CACHE", "choice", None, choice(("aerospike", "lmdb", "memory", "off"), ()),
+        "HEVFAST_CACHE", "choice", None, choice(("aerospike", "lmdb", "memory", "off")),
         "Where documents are cached: in a cluster shared by many gateways, in a file shared by the "
         "workers of this host, in the memory of the only worker, or nowhere. Unset: aerospike if "
         "AEROSPIKE_HOSTS is set, else lmdb.", bounds="aerospike | lmdb | memory | off",

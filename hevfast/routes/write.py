@@ -23,6 +23,7 @@ from hevfast.observe.writes import DIRECT
 from hevfast.pipelines.pressure import PUSHED_BACK
 from hevfast.routes.counting import rows_counted
 from hevfast.routes.settling import WrittenRows, sent_between
+from hevfast.routes.shards import Shards, ShardStamp
 
 if TYPE_CHECKING:
     from hevfast.gateway import Gateway
@@ -32,15 +33,14 @@ if TYPE_CHECKING:
 class Write:
     """Stamps a write and sends it on."""
 
-    __slots__ = ("_body_bytes_max", "_gateway", "_overwrite", "_shard_count", "_stamp_shard")
+    __slots__ = ("_body_bytes_max", "_gateway", "_overwrite", "_shards")
 
     def __init__(self, gateway: "Gateway") -> None:
         settings = gateway.settings
         self._gateway = gateway
         self._body_bytes_max = settings.body_bytes_max
         self._overwrite = settings.reserved_stamps == "overwrite"
-        self._shard_count = settings.shard_count
-        self._stamp_shard = settings.shard_stamp == "always"
+        self._shards = Shards(gateway)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         begun_s = monotonic_s()
@@ -78,11 +78,14 @@ class Write:
         now_ms = 0
         try:
             plan = await plan_write(body, overwrite=self._overwrite)
+            shards = self._shards.at_hand(namespace)
+            if shards is None:
+                shards = await self._shards.learnt(authorization, namespace)
             # After the plan: reading a large body takes seconds, and the stamp must be as close to
             # the commit as it can be.
             now_ms = gateway.clock.now_ms()
             answer = await self._stamped_and_sent(
-                namespace, target, head, authorization, plan, now_ms
+                namespace, target, head, authorization, plan, now_ms, shards
             )
         except BaseException as error:
             # Since the stamp, but for what the cache took: nothing nearer to it is known.
@@ -102,6 +105,7 @@ class Write:
         authorization: bytes,
         plan: Plan,
         now_ms: int,
+        shards: ShardStamp,
     ) -> "Answer":
         gateway = self._gateway
         # Which rows a condition let through only upstream knows, and the cache must.
@@ -109,8 +113,8 @@ class Write:
         stamped = stamp(
             plan,
             now_ms=now_ms,
-            shard_count=self._shard_count,
-            stamp_shard=self._stamp_shard,
+            shard_count=shards.shard_count,
+            stamp_shard=shards.stamped,
             force_ids=force_ids,
         )
 
@@ -122,7 +126,7 @@ class Write:
             answer = await sending()
         else:
             digests = None if touches_everything(plan) else touched_digests(plan)
-            rows = WrittenRows(plan, now_ms, self._shard_count, self._stamp_shard)
+            rows = WrittenRows(plan, now_ms, shards.shard_count, shards.stamped)
             answer = await sent_between(gateway.cache, Touched(namespace, digests), sending, rows)
             if answer.status < 300:
                 gateway.verdicts.passed(authorization, namespace)

@@ -130,12 +130,6 @@ def test_what_this_version_cannot_do_is_not_accepted_silently(name: str, value: 
     assert f"{name} is not supported by this version" in faults[0]
 
 
-def test_a_value_of_a_later_version_says_so() -> None:
-    assert faults_of(HEVFAST_SHARD_STAMP="initialised") == [
-        "HEVFAST_SHARD_STAMP='initialised' is not supported by this version"
-    ]
-
-
 def test_values_that_mean_off_are_accepted() -> None:
     assert load({"HEVFAST_COALESCE": "off"}) == Settings()
 

@@ -1,0 +1,25 @@
+"""What handlers ask of the watermark: how far a namespace's index is."""
+
+from typing import NamedTuple, Protocol
+
+
+class Stability(NamedTuple):
+    """`stable_as_of`, in milliseconds since the epoch: every row stamped up to then is indexed.
+
+    None: that is not known of any moment.
+    """
+
+    stable_as_of: int | None = None
+    is_stable: bool = False
+
+
+class Watermark(Protocol):
+    def of(self, namespace: bytes) -> Stability:
+        """Give what is known, without waiting."""
+
+
+class NothingKnown:
+    """Knows of no namespace."""
+
+    def of(self, namespace: bytes) -> Stability:
+        return Stability()
