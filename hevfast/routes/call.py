@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 class Asked:
     """A request with a key."""
 
-    __slots__ = ("_hear", "authorization", "head", "scope", "send")
+    __slots__ = ("authorization", "head", "hear", "scope", "send")
 
     def __init__(
         self, scope: Any, receive: Any, send: Any, head: Head, authorization: bytes
     ) -> None:
         self.scope = scope
-        self._hear = receive
+        self.hear = receive
         self.send = send
         self.head = head
         self.authorization = authorization
@@ -33,7 +33,7 @@ class Asked:
         """
         bytes_max = min(bytes_max, gateway.settings.body_bytes_max)
         try:
-            return await read_plain(self._hear, self.head, bytes_max, gateway.silence)
+            return await read_plain(self.hear, self.head, bytes_max, gateway.silence)
         except GatewayError as error:
             if error.code != "payload_too_large":
                 raise

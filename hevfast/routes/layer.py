@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hevfast.namespaces.shelf import Shelf
+from hevfast.routes.call import Visit
 from hevfast.routes.door import Door
 from hevfast.routes.federated import Federated
 from hevfast.routes.init import Init
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
     from hevfast.gateway import Gateway
     from hevfast.routes.passthrough import Passthrough
     from hevfast.routes.write import Write
+
+
+def _as_v2(passthrough: "Passthrough") -> Handler:
+    """Send queries of the older spelling upstream in the one that it has now (layer-api 6.1)."""
+
+    async def query(visit: Visit) -> None:
+        path = b"/v2/namespaces/%b/query" % visit.namespace
+        await passthrough({**visit.scope, "raw_path": path}, visit.hear, visit.send)
+
+    return query
 
 
 class Layer:
@@ -41,6 +52,7 @@ class Layer:
             **self._scans.handlers(),
             "init_namespace": self._init,
             "query": Federated(gateway),
+            "query_turbopuffer_namespace": _as_v2(passthrough),
         }
         self.surface = Surface(gateway, passthrough, handlers)
 

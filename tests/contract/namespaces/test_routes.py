@@ -147,6 +147,13 @@ def test_relayed_route_reaches_upstream(
     assert upstream.only.body == (given or b"")
 
 
+def test_query_of_the_older_spelling_goes_on_in_the_newer(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    gateway.ask("POST", "/v1/namespaces/n/query?a=b&stainless_overload=multiQuery", b"{}")
+    assert upstream.only.target == b"/v2/namespaces/n/query?a=b"
+
+
 @pytest.mark.parametrize("row", [row for row in ROUTES if row.how is How.REFUSED], ids=shown)
 def test_refused_route_says_so(gateway: RunningGateway, upstream: Upstream, row: Row) -> None:
     status = promised(row)
