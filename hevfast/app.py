@@ -105,6 +105,7 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
             Route("/health", Health(gateway)),
             Route("/ready", Ready(gateway)),
             Route("/metrics", Metrics(Exposition(tally, StageCounts(pipelines, tally)))),
+            Route("/openapi.json", layer.surface),
             Route("/v1", layer.surface),
             Route("/v1/{rest:path}", layer.surface),
             Route("/v2/{rest:path}", layer.surface),

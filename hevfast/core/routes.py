@@ -107,6 +107,8 @@ ROUTES: Final = (
     Row("GET", "/health", "health", S, "alive, and how the cache is", _OPS, open=True),
     Row("GET", "/ready", "ready", S, "503 while draining", _OPS, open=True),
     Row("GET", "/metrics", "metrics", S, "Prometheus text", "contract/test_metrics.py", open=True),
+    Row("GET", "/openapi.json", "openapi", F, "these routes as OpenAPI 3.1",
+        "contract/namespaces/test_openapi.py", open=True),
     Row("GET", "/v2/license", "get_license", F, "an open gateway has none", _FIXED),
     Row("GET", "/v2/vectorstores", "list_vectorstores", F, "the one store", _FIXED),
     Row("GET", "/v2/vectorstores/{name}", "get_vectorstore", F, "the same", _FIXED),

@@ -8,14 +8,14 @@ from hevfast.core.errors import GatewayError
 from hevfast.core.paths import is_namespace
 from hevfast.namespaces.asking import Row, filters_member
 from hevfast.namespaces.marker import MARKER_ID
-from hevfast.namespaces.scan import window_fault, window_filters
+from hevfast.namespaces.scan import null, window_fault, window_filters
 
 # Rows that upstream gives at most (turbopuffer-wire 2).
 ROWS_MAX: Final = 10_000
 
 _MARKER: Final = b'"%b"' % MARKER_ID
 
-_NULL: Final = msgspec.Raw(b"null")
+_NULL: Final = null()
 
 _encode = msgspec.json.Encoder().encode
 
@@ -31,16 +31,16 @@ class FederatedRequest(msgspec.Struct):
     """The body of a federated query."""
 
     namespaces: list[str] | None = None
-    vector: msgspec.Raw = _NULL
-    rank_by: msgspec.Raw = _NULL
+    vector: msgspec.Raw = msgspec.field(default_factory=null)
+    rank_by: msgspec.Raw = msgspec.field(default_factory=null)
     top_k: int | None = None
-    filters: msgspec.Raw = _NULL
-    include_attributes: msgspec.Raw = _NULL
+    filters: msgspec.Raw = msgspec.field(default_factory=null)
+    include_attributes: msgspec.Raw = msgspec.field(default_factory=null)
     as_of: int | None = None
     between: tuple[int, int] | None = None
     strict: bool | None = None
     fusion: Fusion | None = None
-    nearest_to_id: msgspec.Raw = _NULL
+    nearest_to_id: msgspec.Raw = msgspec.field(default_factory=null)
     cursor: str | None = None
 
     @property

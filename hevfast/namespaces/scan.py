@@ -21,6 +21,11 @@ _STAMP: Final = STAMP.encode()
 _encode = msgspec.json.Encoder().encode
 
 
+def null() -> msgspec.Raw:
+    """Give what stands for a member that is not there."""
+    return msgspec.Raw(b"null")
+
+
 class TextScan(msgspec.Struct):
     """Rows whose field holds any token of the query."""
 
@@ -42,7 +47,7 @@ class ScanRequest(msgspec.Struct):
 
     mode: Literal["ids", "count", "values"] | None = None
     source: Literal["auto", "snapshot", "cache", "origin"] | None = None
-    filters: msgspec.Raw = msgspec.Raw(b"null")
+    filters: msgspec.Raw = msgspec.field(default_factory=null)
     as_of: int | None = None
     between: tuple[int, int] | None = None
     field: str | None = None
@@ -135,7 +140,7 @@ def window_filters(as_of: int | None, between: tuple[int, int] | None) -> list[b
 def filters_of(scan: ScanRequest, metadata: Metadata) -> list[bytes]:
     """Give the filters that all rows of a scan pass; the client's as it spelled them."""
     filters = []
-    if scan.filters != msgspec.Raw(b"null"):
+    if scan.filters != null():
         filters.append(bytes(scan.filters))
     filters += window_filters(scan.as_of, scan.between)
     text = scan.fts or scan.hybrid_text

@@ -10,6 +10,7 @@ from hevfast.routes.federated import Federated
 from hevfast.routes.init import Init
 from hevfast.routes.inventory import Inventory
 from hevfast.routes.namespaces import Namespaces
+from hevfast.routes.openapi import OpenApi
 from hevfast.routes.refusals import refusals
 from hevfast.routes.scans import Scans
 from hevfast.routes.surface import Handler, Surface
@@ -51,6 +52,7 @@ class Layer:
             **self._warming.handlers(),
             **self._scans.handlers(),
             "init_namespace": self._init,
+            "openapi": OpenApi(),
             "query": Federated(gateway),
             "query_turbopuffer_namespace": _as_v2(passthrough),
         }

@@ -86,7 +86,7 @@ def _may_pass(rows: Mapping[str, Row]) -> bool:
     return all(row.how is How.RELAYED or row.name in _SHARED for row in rows.values())
 
 
-# Routes of ours on paths that Turbopuffer has, too.
+# Routes of ours on paths that Turbopuffer has, or may have, too.
 _SHARED: Final = frozenset(
     {
         "write_namespace",
@@ -94,6 +94,7 @@ _SHARED: Final = frozenset(
         "start_copy",
         "get_namespace_metadata",
         "hint_cache_warm",
+        "import_namespace",
         "list_namespaces",
     }
 )

@@ -26,7 +26,7 @@ ROUTES = [
     ("POST", "/v2/namespaces/ns", "write"),
     ("POST", "/v2/namespaces/ns/query", "passthrough"),
     ("GET", "/v1/namespaces", "passthrough"),
-    ("DELETE", "/v2/namespaces/ns", "passthrough"),
+    ("DELETE", "/v2/namespaces/ns", "delete"),
 ]
 
 FAULTS = {
