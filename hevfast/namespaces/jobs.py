@@ -131,11 +131,12 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def stop(self, namespace: bytes) -> None:
-        """End this worker's jobs on a namespace."""
+    async def forget(self, namespace: bytes) -> None:
+        """End all jobs on a namespace that is gone, and remove their results."""
         for task, job in self._running.items():
             if job.namespace == namespace:
                 task.cancel()
+        await asyncio.to_thread(self.shelf.clear, namespace.decode())
 
     async def _run(
         self, job: Job, work: Callable[[Job], Awaitable[None]], timeout_s: float | None
@@ -155,7 +156,7 @@ class Jobs:
         except TimeoutError:
             job.finish(f"It was not done within {timeout_s} seconds.")
         except asyncio.CancelledError:
-            job.finish("It was ended: the namespace was deleted, or the worker stopped.")
+            job.finish("It was ended: the worker stopped.")
             await asyncio.shield(self._told(job))
             raise
         except Exception:

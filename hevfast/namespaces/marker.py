@@ -4,12 +4,15 @@ It is a row of the namespace itself, written by `init` alone. A client that name
 or told that there is none.
 """
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from hevfast.core.clock import monotonic_s
 from hevfast.namespaces.asking import Asking, RefusedError
+
+if TYPE_CHECKING:
+    from hevfast.namespaces.metadata import Metadata
 
 # Ids that begin like this are the gateway's.
 RESERVED_IDS: Final = b"_hevlayer:"
@@ -18,6 +21,8 @@ SHARD_COUNT: Final = "_hevlayer_shard_count"
 SCHEMA_VERSION: Final = "_hevlayer_schema_version"
 SHARD: Final = "_hevlayer_shard"
 STAMP: Final = "_hevlayer_upserted_at"
+# Our own: the marker's stamp is set anew by any patch by filter that it passes.
+SINCE: Final = "_hevlayer_shards_since"
 
 NOT_MARKER: Final = b'["id","NotEq","%b"]' % MARKER_ID
 
@@ -49,7 +54,7 @@ class Marker(NamedTuple):
 class _MarkerRow(msgspec.Struct):
     shard_count: int = msgspec.field(name=SHARD_COUNT)
     schema_version: int = msgspec.field(name=SCHEMA_VERSION, default=1)
-    made_ms: int | None = msgspec.field(name=STAMP, default=None)
+    made_ms: int | None = msgspec.field(name=SINCE, default=None)
 
 
 class _Rows(msgspec.Struct):
@@ -58,6 +63,7 @@ class _Rows(msgspec.Struct):
 
 _decode_rows = msgspec.json.Decoder(_Rows).decode
 _decode_row = msgspec.json.Decoder(_MarkerRow).decode
+_encode = msgspec.json.Encoder().encode
 
 
 async def read_marker(asking: Asking, namespace: bytes) -> Marker | None:
@@ -84,15 +90,35 @@ async def read_marker(asking: Asking, namespace: bytes) -> Marker | None:
     return Marker(row.shard_count, row.schema_version, row.made_ms)
 
 
-def marker_row(marker: Marker, vectors: bytes) -> bytes:
-    """Give the write body that makes the row; `vectors`: members that the schema demands."""
+async def write_marker(
+    asking: Asking, namespace: bytes, marker: Marker, metadata: "Metadata"
+) -> None:
+    """Write the row. Where the schema has vectors it may need them, whatever they are.
+
+    Raises: RefusedError; GatewayError `upstream_error`.
+    """
+    target = f"/v2/namespaces/{namespace.decode()}"
+    try:
+        await asking.post(target, _row(marker, b""), "write")
+    except RefusedError as refused:
+        dense = metadata.dense_vectors()
+        if refused.answer.status != 400 or not dense:
+            raise
+        members = b"".join(
+            b",%b:%b" % (_encode(name), _encode([1.0] + [0.0] * (dimensions - 1)))
+            for name, dimensions in dense.items()
+        )
+        await asking.post(target, _row(marker, members), "write")
+
+
+def _row(marker: Marker, vectors: bytes) -> bytes:
     return b'{"upsert_rows":[{"id":"%b","%b":%d,"%b":%d,"%b":%d%b}]}' % (
         MARKER_ID,
         SHARD_COUNT.encode(),
         marker.shard_count,
         SCHEMA_VERSION.encode(),
         marker.schema_version,
-        STAMP.encode(),
+        SINCE.encode(),
         marker.made_ms or 0,
         vectors,
     )

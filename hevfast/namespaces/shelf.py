@@ -84,6 +84,11 @@ class Shelf:
         _unlink(path)
         return there
 
+    def clear(self, namespace: str) -> None:
+        """Remove all jobs of a namespace. Those of other workers end when they notice."""
+        for state in self.all_of(namespace):
+            _unlink(self._path(namespace, state["id"]))
+
     def results(self, namespace: str, job: str, offset: int, limit: int) -> list[bytes]:
         """Give results as they were written, from the one numbered `offset` on."""
         path = self._path(namespace, job)

@@ -73,10 +73,10 @@ class Documents:
         namespace, identifier = document
         if identifier is None:
             return self._several(scope, receive, send, namespace, begun_s)
-        if identifier.startswith(RESERVED_IDS):
-            raise _no_document()
         gateway = self._gateway
         authorization = authorize(authorization_of(scope["headers"]), gateway.api_key)
+        if identifier.startswith(RESERVED_IDS):
+            raise _no_document()
         query = scope["query_string"]
         wanted = _wanted(query) if query else None
         cache = gateway.cache

@@ -11,7 +11,7 @@ from hevfast.edge.head import Head
 from hevfast.edge.reply import reply_json
 from hevfast.namespaces.asking import Asking, RefusedError
 from hevfast.namespaces.jobs import Job, Jobs
-from hevfast.namespaces.marker import Marker, marker_row, read_marker
+from hevfast.namespaces.marker import Marker, read_marker, write_marker
 from hevfast.namespaces.metadata import Metadata, read_metadata
 from hevfast.namespaces.shards import rows_without_shard, without_shard
 from hevfast.routes.call import Visit
@@ -29,8 +29,6 @@ _BODY_BYTES_MAX: Final = 64 * 1024
 _SHARDS_MAX: Final = 65_536
 
 _JSON: Final = (b"content-type", b"application/json")
-
-_encode = msgspec.json.Encoder().encode
 
 
 class InitRequest(msgspec.Struct):
@@ -58,6 +56,10 @@ class Init:
 
     async def close(self) -> None:
         await self._jobs.close()
+
+    async def forget(self, namespace: bytes) -> None:
+        """Forget a namespace that is deleted."""
+        await self._jobs.forget(namespace)
 
     async def __call__(self, visit: Visit) -> None:
         namespace = visit.namespace
@@ -101,7 +103,7 @@ class Init:
         gateway.markers.learn(namespace, marker)
         marker = marker._replace(made_ms=gateway.clock.now_ms() + 1)
         try:
-            await _write_marker(asking, namespace, marker, metadata)
+            await write_marker(asking, namespace, marker, metadata)
         except BaseException:
             gateway.markers.forget(namespace)
             raise
@@ -154,24 +156,6 @@ def _fault(marker: Marker, settings: "Settings") -> str:
             "ask about; set HEVFAST_SHARD_STAMP=initialised, or use that count."
         )
     return ""
-
-
-async def _write_marker(
-    asking: Asking, namespace: bytes, marker: Marker, metadata: Metadata
-) -> None:
-    """Write the row. Where the schema has vectors it may need them, whatever they are."""
-    target = f"/v2/namespaces/{namespace.decode()}"
-    try:
-        await asking.post(target, marker_row(marker, b""), "write")
-    except RefusedError as refused:
-        dense = metadata.dense_vectors()
-        if refused.answer.status != 400 or not dense:
-            raise
-        members = b"".join(
-            b",%b:%b" % (_encode(name), _encode([1.0] + [0.0] * (dimensions - 1)))
-            for name, dimensions in dense.items()
-        )
-        await asking.post(target, marker_row(marker, members), "write")
 
 
 def _read(body: bytes | bytearray) -> InitRequest:

@@ -45,6 +45,7 @@ class Layer:
         self._scans = Scans(gateway, Shelf(jobs, "scan"), self._door)
         namespaces = Namespaces(gateway, self._warming)
         self._init = Init(gateway, Shelf(jobs, "init"), namespaces, write)
+        namespaces.when_deleted += [self._warming.forget, self._scans.forget, self._init.forget]
         handlers: dict[str, Handler] = {
             **refusals(),
             **Inventory(gateway).handlers(),

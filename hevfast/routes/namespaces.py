@@ -20,6 +20,8 @@ from hevfast.routes.settling import sent_between
 from hevfast.upstream.exchange import Answer
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from hevfast.gateway import Gateway
     from hevfast.routes.surface import Handler
     from hevfast.routes.warm import Warming
@@ -53,11 +55,13 @@ _encode = msgspec.json.Encoder().encode
 class Namespaces:
     """Serves the routes."""
 
-    __slots__ = ("_gateway", "_kept_s", "_pages", "_turns", "_warming")
+    __slots__ = ("_gateway", "_kept_s", "_pages", "_turns", "_warming", "when_deleted")
 
     def __init__(self, gateway: "Gateway", warming: "Warming") -> None:
         self._gateway = gateway
         self._warming = warming
+        # Awaited with the name of a namespace that is gone.
+        self.when_deleted: list[Callable[[bytes], Awaitable[None]]] = []
         self._turns = asyncio.Semaphore(_PARALLEL)
         self._kept_s = gateway.settings.namespace_list_cache_ttl_ms / MS_PER_S
         # By key and parameters: what one caller may see another may not.
@@ -170,8 +174,9 @@ class Namespaces:
             return
         await _dropped(answer)
         gateway.markers.forget(namespace)
-        self._warming.forget(namespace)
         self._pages.clear()
+        for forget in self.when_deleted:
+            await forget(namespace)
         await reply_json(visit.send, 200, _DELETED)
 
 

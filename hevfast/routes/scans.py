@@ -73,6 +73,10 @@ class Scans:
     async def close(self) -> None:
         await self._jobs.close()
 
+    async def forget(self, namespace: bytes) -> None:
+        """Forget a namespace that is deleted."""
+        await self._jobs.forget(namespace)
+
     async def _create(self, visit: Visit) -> None:
         begun_s = monotonic_s()
         scan = read_scan(await visit.body(_BODY_BYTES_MAX, self._gateway))

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hevfast.core.errors import GatewayError
 from hevfast.namespaces.asking import Asking, RefusedError
-from hevfast.namespaces.marker import Marker, read_marker
+from hevfast.namespaces.marker import Marker, read_marker, write_marker
+from hevfast.namespaces.metadata import read_metadata
 
 if TYPE_CHECKING:
     from hevfast.gateway import Gateway
@@ -62,3 +63,16 @@ class Shards:
             return self._usual
         self._gateway.markers.learn(namespace, marker)
         return self.at_hand(namespace) or self._usual
+
+    async def look_after(self, authorization: bytes, namespace: bytes) -> None:
+        """Write the marker again if a delete by filter has taken it; nothing hangs on that."""
+        marker = self._gateway.markers.of(namespace)
+        if marker is None:
+            return
+        asking = Asking(self._gateway.exchange, authorization)
+        try:
+            if await read_marker(asking, namespace) is None:
+                metadata = read_metadata(await asking.metadata(namespace))
+                await write_marker(asking, namespace, marker, metadata)
+        except (GatewayError, RefusedError):
+            return

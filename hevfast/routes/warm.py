@@ -81,10 +81,10 @@ class Warming:
         state = "warming" if inflight else "cold" if through_ms is None else "warm"
         return {"state": state, "warmed_through_ms": through_ms, "warm_inflight": inflight}
 
-    def forget(self, namespace: bytes) -> None:
+    async def forget(self, namespace: bytes) -> None:
         """Forget a namespace that is deleted."""
-        self._jobs.stop(namespace)
         self._warm.pop(namespace, None)
+        await self._jobs.forget(namespace)
 
     async def _start(self, visit: Visit) -> None:
         job = await self._started(visit, _page_size(visit.query()))

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hevfast.batch.affected import without_ids
+from hevfast.batch.faults import Key
 from hevfast.batch.mirror import asks_for_ids, is_conditional, touched_digests, touches_everything
 from hevfast.batch.plan import Plan, plan_write
 from hevfast.batch.stamp import STEP_BYTES, Stamped, stamp
@@ -28,6 +29,10 @@ from hevfast.routes.shards import Shards, ShardStamp
 if TYPE_CHECKING:
     from hevfast.gateway import Gateway
     from hevfast.upstream.exchange import Answer
+
+
+# A write that may delete rows of which it does not say the ids.
+_DELETES_BY_FILTER: Final = 1 << Key.DELETE_BY_FILTER
 
 
 class Write:
@@ -130,6 +135,8 @@ class Write:
             answer = await sent_between(gateway.cache, Touched(namespace, digests), sending, rows)
             if answer.status < 300:
                 gateway.verdicts.passed(authorization, namespace)
+        if answer.status < 300 and plan.keys & _DELETES_BY_FILTER:
+            await self._shards.look_after(authorization, namespace)
         if force_ids and isinstance(answer.body, bytes):
             answer.replace_body(without_ids(answer.body))
         return answer

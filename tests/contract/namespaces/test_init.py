@@ -105,6 +105,19 @@ def test_marker_is_hidden_and_clients_cannot_touch_it(caller: Caller) -> None:
     assert caller.rows()[MARKER_ID]["_hevlayer_shard_count"] == 4
 
 
+def test_marker_survives_deletes_and_patches_by_filter(caller: Caller) -> None:
+    caller.write({"id": "a", "n": 1}, {"id": "b", "n": 2})
+    caller.ask("POST", "/init", {"shard_count": 4})
+    before = ready(caller)
+    patch = {"filters": ["n", "NotEq", 1], "patch": {"m": 3}}
+    assert caller.ask("POST", "", {"patch_by_filter": patch}).status == 200
+    assert caller.rows()[MARKER_ID]["m"] == 3
+    assert caller.ask("GET", "/metadata").json["layer"] == before
+    assert caller.ask("POST", "", {"delete_by_filter": ["n", "NotEq", 1]}).status == 200
+    assert set(caller.rows()) == {"a", MARKER_ID}
+    assert caller.ask("GET", "/metadata").json["layer"] == before
+
+
 def test_deleted_namespace_has_the_usual_count_again(caller: Caller) -> None:
     caller.write({"id": "a"})
     caller.ask("POST", "/init", {"shard_count": 4})

@@ -154,6 +154,28 @@ def test_jobs_are_listed_and_deleted(caller: Caller) -> None:
     assert caller.ask("GET", "/scans").json["scans"] == [second]
 
 
+def test_scans_go_with_their_namespace(caller: Caller) -> None:
+    caller.write({"id": "a"})
+    job = caller.job("/scans", {})
+    caller.ask("DELETE", "")
+    refused(caller.ask("GET", f"/scans/{job['id']}/results"), 404, "not_found")
+    assert caller.ask("GET", "/scans").json == {"scans": []}
+
+
+def test_a_scan_that_is_deleted_while_it_runs_leaves_nothing(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    path = "/v2/namespaces/running/scans"
+    upstream.script(answer(200, METADATA, JSON), silence())
+    job = gateway.ask("POST", path, b'{"timeout_seconds":0.3}').json
+    assert gateway.ask("DELETE", f"{path}/{job['id']}").status == 200
+    # It ends by its time-out; what it notes then must not bring it back.
+    other = gateway.ask("POST", path, b'{"timeout_seconds":0.3}').json
+    while other["status"] == "running":
+        other = gateway.ask("GET", f"{path}/{other['id']}").json
+    assert gateway.ask("GET", path).json["scans"] == [other]
+
+
 def test_a_scan_of_another_namespace_is_not_found(caller: Caller, live: RunningGateway) -> None:
     caller.write({"id": "a"})
     job = caller.job("/scans", {})
