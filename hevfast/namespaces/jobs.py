@@ -155,6 +155,8 @@ class Jobs:
             job.finish(error.detail)
         except TimeoutError:
             job.finish(f"It was not done within {timeout_s} seconds.")
+        except OSError as error:
+            job.finish(f"It cannot be kept: {error.strerror}.")
         except asyncio.CancelledError:
             job.finish("It was ended: the worker stopped.")
             await asyncio.shield(self._told(job))
