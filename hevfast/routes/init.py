@@ -122,7 +122,8 @@ class Init:
         authorization = visit.authorization
 
         async def work(job: Job) -> None:
-            async for rows in asking.pages(namespace, without_shard(marker, metadata), page_size):
+            filters = without_shard(marker, metadata)
+            async for rows in asking.pages(namespace, filters, page_size, rows_a_turn=page_size):
                 begun_s = monotonic_s()
                 await self._patch(authorization, namespace, [bytes(row["id"]) for row in rows])
                 await job.scanned(len(rows))
