@@ -63,12 +63,17 @@ class Asking:
     async def metadata(self, namespace: bytes) -> bytes:
         return await self.get(f"/v2/namespaces/{namespace.decode()}/metadata", "metadata")
 
-    async def query(self, namespace: bytes, body: bytes) -> bytes:
-        return await self.post(f"/v2/namespaces/{namespace.decode()}/query", body, "query")
+    async def query(
+        self, namespace: bytes, body: bytes, bytes_max: int = _ANSWER_BYTES_MAX
+    ) -> bytes:
+        target = f"/v2/namespaces/{namespace.decode()}/query"
+        return await self._asked("POST", target, body, "query", bytes_max)
 
-    async def rows(self, namespace: bytes, body: bytes) -> list[Row]:
+    async def rows(
+        self, namespace: bytes, body: bytes, bytes_max: int = _ANSWER_BYTES_MAX
+    ) -> list[Row]:
         """Give a query's rows, each value as upstream spelled it."""
-        read: _Rows = read_as(_decode_rows, await self.query(namespace, body))
+        read: _Rows = read_as(_decode_rows, await self.query(namespace, body, bytes_max))
         if not all("id" in row for row in read.rows):
             raise GatewayError("upstream_error", "Turbopuffer query failed: a row has no id.")
         return read.rows
@@ -101,7 +106,14 @@ class Asking:
                 return
             last = [b'["id","Gt",%b]' % bytes(rows[-1]["id"])]
 
-    async def _asked(self, method: str, target: str, body: bytes | None, deed: str) -> bytes:
+    async def _asked(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        deed: str,
+        bytes_max: int = _ANSWER_BYTES_MAX,
+    ) -> bytes:
         headers = [
             (b"authorization", self._authorization),
             (b"accept-encoding", b"identity"),
@@ -115,7 +127,7 @@ class Asking:
             body,
             None if body is None else len(body),
             deed=deed,
-            whole_bytes_max=_ANSWER_BYTES_MAX,
+            whole_bytes_max=bytes_max,
         )
         if answer.status != 200:
             raise RefusedError(answer)

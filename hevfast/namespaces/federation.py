@@ -128,29 +128,53 @@ def query_body(asked: FederatedRequest, stable_as_of: int | None) -> bytes:
     )
 
 
-def own_rows(asked: FederatedRequest, rows: list[Row]) -> list[Row]:
-    """Give the rows of one namespace that count: no marker, and no more than asked for."""
-    return [row for row in rows if bytes(row["id"]) != _MARKER][: asked.rows_each]
-
-
-def merged(
-    asked: FederatedRequest, found: dict[str, list[Row]]
-) -> tuple[list[Row], dict[str, Any]]:
-    """Give the rows of all namespaces in one order, and how that was made.
+class Merge:
+    """The rows of all namespaces in one order, and no more of them than asked for.
 
     By distance if the query is by a vector and nothing else is asked for: the very rows that one
-    namespace with all of them would give. Else by the reciprocal of their ranks.
+    namespace with all of them would give. Else by the reciprocal of their ranks. Namespaces may
+    come in any order; of rows that are equal, those of the one named first come first.
     """
-    by_distance = asked.fusion is None and asked.vector != _NULL
-    constant = asked.rank_constant
-    ranked: list[tuple[float, int, Row]] = []
-    for name, rows in found.items():
-        for rank, row in enumerate(rows, start=1):
-            key = float(bytes(row["$dist"])) if by_distance else -1.0 / (constant + rank)
-            ranked.append((key, len(ranked), row | {"$namespace": msgspec.Raw(_encode(name))}))
-    ranked.sort(key=lambda each: each[:2])
-    how: dict[str, Any] = {"method": "distance"}
-    if not by_distance:
-        how = {"method": "rrf", "rank_constant": constant}
-    how["per_namespace_limit"] = asked.rows_each
-    return [row for _, _, row in ranked[: asked.rows_wanted]], how
+
+    __slots__ = ("_by_distance", "_constant", "_each", "_ranked", "_wanted", "how")
+
+    def __init__(self, asked: FederatedRequest) -> None:
+        self._by_distance = asked.fusion is None and asked.vector != _NULL
+        self._constant = asked.rank_constant
+        self._each, self._wanted = asked.rows_each, asked.rows_wanted
+        self._ranked: list[tuple[float, int, int, Row]] = []
+        self.how: dict[str, Any] = {"method": "distance"}
+        if not self._by_distance:
+            self.how = {"method": "rrf", "rank_constant": self._constant}
+        self.how["per_namespace_limit"] = self._each
+
+    def take(self, place: int, name: str, rows: list[Row]) -> int:
+        """Take the rows of one namespace, the `place`th of the request; give how many count.
+
+        Raises: GatewayError `upstream_error` for a row without its distance.
+        """
+        own = [row for row in rows if bytes(row["id"]) != _MARKER][: self._each]
+        member = {"$namespace": msgspec.Raw(_encode(name))}
+        try:
+            self._ranked += [
+                (self._key(rank, row), place, rank, row | member)
+                for rank, row in enumerate(own, start=1)
+            ]
+        except (KeyError, ValueError) as error:
+            raise GatewayError(
+                "upstream_error", "Turbopuffer query failed: a row has no distance."
+            ) from error
+        self._cut()
+        return len(own)
+
+    def rows(self) -> list[Row]:
+        return [row for *_, row in self._ranked]
+
+    def _key(self, rank: int, row: Row) -> float:
+        if self._by_distance:
+            return float(bytes(row["$dist"]))
+        return -1.0 / (self._constant + rank)
+
+    def _cut(self) -> None:
+        self._ranked.sort(key=lambda each: each[:3])
+        del self._ranked[self._wanted :]

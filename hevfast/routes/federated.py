@@ -5,20 +5,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hevfast.core.errors import GatewayError
 from hevfast.edge.reply import reply_json
-from hevfast.namespaces.asking import Asking, RefusedError, Row
-from hevfast.namespaces.federation import (
-    FederatedRequest,
-    merged,
-    own_rows,
-    query_body,
-    read_federated,
-)
+from hevfast.namespaces.asking import Asking, RefusedError
+from hevfast.namespaces.federation import Merge, query_body, read_federated
 from hevfast.routes.call import Visit
 
 if TYPE_CHECKING:
     from hevfast.gateway import Gateway
 
 _BODY_BYTES_MAX: Final = 4 * 1024 * 1024
+
+# Bytes of one namespace's answer: sixteen are held at once, and of all the rows those that count.
+_ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
 
 _PARTIAL: Final = (b"x-layer-partial", b"true")
 
@@ -40,31 +37,37 @@ class Federated:
         asked = read_federated(body, self._namespaces_max)
         asking = Asking(self._gateway.exchange, visit.authorization)
         names = asked.namespaces or []
-        found: dict[str, list[Row]] = {}
+        merge = Merge(asked)
+        matched: dict[str, int] = {}
         faults: dict[str, RefusedError | GatewayError] = {}
         marks = {name: self._gateway.watermark.of(name.encode()) for name in names}
 
-        async def one(name: str) -> None:
+        async def one(place: int, name: str) -> None:
             cut = None if marks[name].is_stable else marks[name].stable_as_of
+            query = query_body(asked, cut)
             try:
                 async with self._turns:
-                    rows = await asking.rows(name.encode(), query_body(asked, cut))
-                found[name] = own_rows(asked, rows)
+                    rows = await asking.rows(name.encode(), query, _ANSWER_BYTES_MAX)
+                    matched[name] = merge.take(place, name, rows)
             except (RefusedError, GatewayError) as fault:
                 faults[name] = fault
 
         async with asyncio.TaskGroup() as group:
-            for name in names:
-                group.create_task(one(name))
-        if faults and (asked.strict or not found):
+            for place, name in enumerate(names):
+                group.create_task(one(place, name))
+        if faults and (asked.strict or not matched):
             # In the order asked for, so that the same request gets the same answer.
             raise next(faults[name] for name in names if name in faults)
-        answer = _answer(asked, {name: found[name] for name in names if name in found})
+        answer: dict[str, Any] = {"rows": merge.rows(), "merge": merge.how}
         answer["namespaces"] = [
-            {"namespace": name, "stable_as_of": marks[name].stable_as_of, "matched": len(rows)}
-            for name, rows in found.items()
+            {
+                "namespace": name,
+                "stable_as_of": marks[name].stable_as_of,
+                "matched": matched[name],
+            }
+            for name in names
+            if name in matched
         ]
-        answer["namespaces"].sort(key=lambda each: names.index(each["namespace"]))
         if faults:
             answer["errors"] = [
                 {"namespace": name, "error": _said(faults[name])}
@@ -72,16 +75,6 @@ class Federated:
                 if name in faults
             ]
         await reply_json(visit.send, 200, answer, (_PARTIAL,) if faults else ())
-
-
-def _answer(asked: FederatedRequest, found: dict[str, list[Row]]) -> dict[str, Any]:
-    try:
-        rows, how = merged(asked, found)
-    except (KeyError, ValueError) as error:
-        raise GatewayError(
-            "upstream_error", "Turbopuffer query failed: a row has no distance."
-        ) from error
-    return {"rows": rows, "merge": how}
 
 
 def _said(fault: RefusedError | GatewayError) -> str:
