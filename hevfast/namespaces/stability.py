@@ -17,9 +17,15 @@ class Watermark(Protocol):
     def of(self, namespace: bytes) -> Stability:
         """Give what is known, without waiting."""
 
+    def watch(self, namespace: bytes, authorization: bytes) -> None:
+        """Ask upstream about this namespace from now on, with a key that it has just taken."""
+
 
 class NothingKnown:
     """Knows of no namespace."""
 
     def of(self, namespace: bytes) -> Stability:
         return Stability()
+
+    def watch(self, namespace: bytes, authorization: bytes) -> None:
+        return

@@ -91,6 +91,7 @@ class Namespaces:
         lag_rows = 0
         if marker is not None:
             lag_rows = await rows_without_shard(asking, namespace, marker, metadata)
+        self._gateway.watermark.watch(namespace, authorization)
         stability = self._gateway.watermark.of(namespace)
         return body, layer_of(metadata, stability, marker, lag_rows)
 

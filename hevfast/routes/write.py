@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 # A write that may delete rows of which it does not say the ids.
 _DELETES_BY_FILTER: Final = 1 << Key.DELETE_BY_FILTER
+_COPIES: Final = 1 << Key.COPY_FROM_NAMESPACE | 1 << Key.BRANCH_FROM_NAMESPACE
 
 
 class Write:
@@ -137,6 +138,9 @@ class Write:
                 gateway.verdicts.passed(authorization, namespace)
         if answer.status < 300 and plan.keys & _DELETES_BY_FILTER:
             await self._shards.look_after(authorization, namespace)
+        if answer.status < 300 and plan.keys & _COPIES:
+            # A copy has its source's marker, if that has one.
+            gateway.markers.forget(namespace)
         if force_ids and isinstance(answer.body, bytes):
             answer.replace_body(without_ids(answer.body))
         return answer

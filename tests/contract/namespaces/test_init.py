@@ -208,6 +208,19 @@ def test_initialised_stamps_only_where_there_is_a_marker(
     assert shards_of(ours) == expected(["a", "doc-1"], 7)
 
 
+def test_initialised_heeds_the_marker_that_came_with_a_copy(initialised: RunningGateway) -> None:
+    source, copy = Caller(initialised), Caller(initialised)
+    source.write({"id": "a"})
+    source.ask("POST", "/init", {"shard_count": 6})
+    ready(source)
+    copy.write({"id": "before"})
+    assert copy.ask("POST", "", {"deletes": ["before"]}).status == 200
+    copied = {"copy_from_namespace": source.namespace}
+    assert copy.ask("POST", "", copied).status == 200
+    copy.write({"id": "doc-1"})
+    assert shards_of(copy) == expected(["a", "doc-1"], 6)
+
+
 def test_initialised_asks_once_and_a_failure_never_fails_the_write(upstream: Upstream) -> None:
     with running_gateway(upstream.url, HEVFAST_SHARD_STAMP="initialised") as gateway:
         upstream.script(answer(500, b"{}"), answer(), answer(404, b"{}"), answer(), answer())
