@@ -30,6 +30,7 @@ from hevfast.observe.writes import Writes
 from hevfast.pipelines.lmdb_store import LmdbPipelines
 from hevfast.pipelines.pressure import Pressure
 from hevfast.pipelines.store import PipelineStore
+from hevfast.reads.watermark import Watermark
 from hevfast.routes.documents import Documents
 from hevfast.routes.moves import StageCounts
 from hevfast.routes.ops import Health, Metrics, NotFound, Ready
@@ -70,6 +71,7 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
         Writes(tally),
         Fetches(tally, settings.aerospike_set_prefix),
         Stages(tally),
+        Watermark(),
     )
     watch(tally, gateway)
     passthrough = Passthrough(gateway)

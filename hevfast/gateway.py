@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hevfast.observe.writes import Writes
     from hevfast.pipelines.pressure import Pressure
     from hevfast.pipelines.store import PipelineStore
+    from hevfast.reads.watermark import Watermark
     from hevfast.settings import Settings
     from hevfast.upstream.exchange import Exchange
 
@@ -31,6 +32,7 @@ class Gateway:
         "silence",
         "stages",
         "verdicts",
+        "watermark",
         "writes",
     )
 
@@ -47,6 +49,7 @@ class Gateway:
         writes: "Writes",
         fetches: "Fetches",
         stages: "Stages",
+        watermark: "Watermark",
     ) -> None:
         self.settings = settings
         self.exchange = exchange
@@ -62,6 +65,7 @@ class Gateway:
         self.writes = writes
         self.fetches = fetches
         self.stages = stages
+        self.watermark = watermark
 
     def __repr__(self) -> str:
         return f"<Gateway {self.exchange!r}>"

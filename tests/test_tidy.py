@@ -32,6 +32,7 @@ RANKS = {
     "observe": 1,
     "edge": 2,
     "pipelines": 2,
+    "reads": 2,
     "gateway": 3,
     "routes": 4,
     "app": 5,
