@@ -59,10 +59,11 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
     """
     tally = Tally(metrics)
     pipelines = pipelines_of(settings)
+    exchange, clock = Exchange(settings), Clock()
     gateway = Gateway(
         settings,
-        Exchange(settings),
-        Clock(),
+        exchange,
+        clock,
         Silence(settings.body_silence_ms / MS_PER_S),
         cache_of(settings, Incidents(tally)),
         Verdicts(),
@@ -71,7 +72,7 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
         Writes(tally),
         Fetches(tally, settings.aerospike_set_prefix),
         Stages(tally),
-        Watermark(),
+        Watermark(settings, exchange, clock),
     )
     watch(tally, gateway)
     passthrough = Passthrough(gateway)
@@ -81,6 +82,7 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
     @contextlib.asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         await gateway.exchange.open()
+        await gateway.watermark.open()
         if gateway.cache is not None:
             await gateway.cache.open()
         await pipelines.open()
@@ -94,6 +96,7 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
             await pipelines.close()
             if gateway.cache is not None:
                 await gateway.cache.close()
+            await gateway.watermark.close()
             await gateway.exchange.close()
 
     router = Router(

@@ -51,7 +51,7 @@ LIBRARIES = {
     "granian": ("__main__.py",),
     "click": ("__main__.py",),
     "starlette": ("app.py",),
-    "msgspec": ("batch/", "edge/", "routes/", "pipelines/", "cache/", "observe/"),
+    "msgspec": ("batch/", "edge/", "routes/", "pipelines/", "cache/", "observe/", "reads/"),
     "aerospike": ("cache/",),
     "prometheus_client": ("observe/",),
     "lmdb": ("cache/", "pipelines/"),

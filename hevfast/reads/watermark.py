@@ -1,19 +1,74 @@
 """How far each namespace's index is: what handlers ask, and what they tell."""
 
-from hevfast.reads.mark import NOTHING_KNOWN, Mark
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hevfast.core.clock import MS_PER_S, Clock
+from hevfast.reads.board import Board
+from hevfast.reads.flights import Flights
+from hevfast.reads.mark import Mark
+from hevfast.reads.rules import Intervals
+from hevfast.reads.watcher import Watcher
+
+if TYPE_CHECKING:
+    from hevfast.core.headers import Headers
+    from hevfast.settings import Settings
+    from hevfast.upstream.exchange import Answer, Exchange
+
+# Below HEVFAST_DATA_DIR.
+FOLDER = "watermarks"
 
 
 class Watermark:
     """The watermarks of all namespaces, shared by the workers of a host."""
 
-    __slots__ = ()
+    __slots__ = ("_board", "_doubt_s", "_exchange", "_folder", "_watcher", "clock", "flights")
+
+    _board: Board
+
+    def __init__(self, settings: "Settings", exchange: "Exchange", clock: Clock) -> None:
+        self._folder = Path(settings.data_dir, FOLDER)
+        self._doubt_s = settings.doubt_ms / MS_PER_S
+        self._exchange = exchange
+        self.clock = clock
+        # Writes begin and end there.
+        self.flights = Flights(clock, self._doubt_s)
+        intervals = Intervals(
+            settings.poll_interval_ms / MS_PER_S, settings.stable_poll_interval_ms / MS_PER_S
+        )
+        self._watcher = Watcher(
+            self._ask, clock, self.flights, intervals, settings.safety_margin_ms
+        )
 
     def __repr__(self) -> str:
-        return "<Watermark>"
+        return f"<Watermark {self._watcher!r}>"
+
+    async def open(self) -> None:
+        """Open it in this worker, after the fork."""
+        self._board = Board(self._folder, self.clock, self.flights, self._doubt_s)
+        self._watcher.open(self._board)
+
+    async def close(self) -> None:
+        await self._watcher.close()
+        self._board.close()
 
     def of(self, namespace: bytes) -> Mark:
         """Give what is known; needs no waiting. Never goes back while the namespace exists."""
-        return NOTHING_KNOWN
+        return self._board.marks.read(namespace)[0]
 
     def watch(self, namespace: bytes, authorization: bytes) -> None:
         """Ask upstream about this namespace from now on, with a key that it has just taken."""
+        self._watcher.watch(namespace, authorization)
+
+    def written(self, namespace: bytes, authorization: bytes) -> None:
+        """Note that upstream has applied a write: its index has changed. As `watch`."""
+        self._watcher.written(namespace, authorization)
+
+    def forget(self, namespace: bytes) -> None:
+        """Forget a namespace that was deleted."""
+        self._board.marks.forget(namespace)
+
+    async def _ask(self, namespace: bytes, authorization: bytes) -> "Answer":
+        headers: Headers = [(b"authorization", authorization), (b"accept-encoding", b"identity")]
+        target = f"/v2/namespaces/{namespace.decode()}/metadata"
+        return await self._exchange.send("GET", target, headers, None, None, deed="index check")
