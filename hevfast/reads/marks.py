@@ -81,22 +81,22 @@ class Marks:
         return NOTHING_KNOWN, 0
 
     def raise_to(self, namespace: bytes, mark: Mark, asked_ms: int) -> None:
-        """Take in a mark learnt by a question at this time; what is later already stays."""
+        """Take in a mark learnt by a question at this time; an older one than the last is void."""
         name, moment = _name_of(namespace), mark.stable_as_of or 0
         with self._alone():
             at = self._claimed(name)
-            if moment > self._numbers[at + 2]:
-                self._numbers[at + 2] = moment
             if asked_ms >= self._numbers[at + 3] >> _STANDING_BITS:
+                if moment > self._numbers[at + 2]:
+                    self._numbers[at + 2] = moment
                 self._numbers[at + 3] = asked_ms << _STANDING_BITS | mark.standing
 
-    def forget(self, namespace: bytes) -> None:
-        """Empty the slot of a namespace that exists no more."""
+    def restart(self, namespace: bytes, from_ms: int) -> None:
+        """Withdraw a mark; only questions asked from this time on can give another."""
         name = _name_of(namespace)
         with self._alone():
-            for at in _places(name):
-                if self._holds(at, name):
-                    self._empty(at)
+            at = self._claimed(name)
+            self._numbers[at + 2] = 0
+            self._numbers[at + 3] = from_ms << _STANDING_BITS
 
     def _claimed(self, name: Name) -> int:
         """Give the slot of a name, made its own if it had none."""

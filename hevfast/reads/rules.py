@@ -52,30 +52,20 @@ def advanced(mark: Mark, seen: Observation, margin_ms: int) -> Mark:
     return Mark(as_of, seen.standing)
 
 
-class _Index(msgspec.Struct):
-    status: str | None = None
-
-
-class _Metadata(msgspec.Struct):
-    index: _Index | None = None
-
-
-_decode = msgspec.json.Decoder(_Metadata).decode
-
 _STANDINGS: Final = {"up-to-date": Standing.STABLE, "updating": Standing.UPDATING}
 
 
 def standing_of(metadata: bytes) -> Standing:
     """Read what upstream's metadata say of the index; what is not understood is unknown."""
     try:
-        index = _decode(metadata).index
-        said = _STANDINGS.get(index.status or "") if index is not None else None
-        if said is not None:
-            return said
-        rest = msgspec.json.decode(metadata)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        said = msgspec.json.decode(metadata)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Standing.UNKNOWN
-    return Standing.UPDATING if _has_unindexed(rest, 0) else Standing.UNKNOWN
+    index = said.get("index") if isinstance(said, dict) else None
+    status = index.get("status") if isinstance(index, dict) else None
+    if isinstance(status, str) and status in _STANDINGS:
+        return _STANDINGS[status]
+    return Standing.UPDATING if _has_unindexed(said, 0) else Standing.UNKNOWN
 
 
 def _has_unindexed(value: object, depth: int) -> bool:

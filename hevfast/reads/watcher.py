@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+# Asks about a namespace with a key. Raises GatewayError or TimeoutError.
 Ask = Callable[[bytes, bytes], Awaitable["Answer"]]
 
 # Namespaces asked about by one worker; the ones first seen give way.
@@ -28,9 +29,8 @@ _WATCHED_MAX: Final = 10_000
 # more, because each question is billed.
 _IDLE_S: Final = 600.0
 
-# Questions at once, and seconds that one may take.
+# Questions at once.
 _ASKED_AT_ONCE: Final = 16
-_ANSWER_S: Final = 10.0
 
 # Ticks and due times are spread by as much, so that workers do not ask in step.
 _JITTER: Final = 0.1
@@ -174,7 +174,7 @@ class Watcher:
         """Ask, and take in what is answered. A question that fails changes nothing."""
         marks = self._board.marks
         try:
-            answer = await asyncio.wait_for(self._ask(namespace, watched.authorization), _ANSWER_S)
+            answer = await self._ask(namespace, watched.authorization)
         except (GatewayError, TimeoutError) as error:
             _log.debug("a watermark was not learnt: %s", error)
             watched.failures += 1
@@ -190,7 +190,8 @@ class Watcher:
         elif answer.status in (_NO_SUCH, *_REFUSED):
             self._watched.pop(namespace, None)
             if answer.status == _NO_SUCH:
-                marks.forget(namespace)
+                # Whatever comes under this name has stamps of its own, or is a copy.
+                marks.restart(namespace, seen.noted_ms)
         watched.failures += 1
         return Standing.UNKNOWN
 

@@ -1,11 +1,12 @@
 """How far each namespace's index is: what handlers ask, and what they tell."""
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hevfast.core.clock import MS_PER_S, Clock
 from hevfast.reads.board import Board
-from hevfast.reads.flights import Flights
+from hevfast.reads.flights import Flight, Flights
 from hevfast.reads.mark import Mark
 from hevfast.reads.rules import Intervals
 from hevfast.reads.watcher import Watcher
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from hevfast.core.headers import Headers
     from hevfast.settings import Settings
     from hevfast.upstream.exchange import Answer, Exchange
+
+# Seconds that one question may take.
+_ANSWER_S = 10.0
 
 # Below HEVFAST_DATA_DIR.
 FOLDER = "watermarks"
@@ -64,11 +68,20 @@ class Watermark:
         """Note that upstream has applied a write: its index has changed. As `watch`."""
         self._watcher.written(namespace, authorization)
 
+    def begin(self, namespace: bytes, *, keeps_stamps: bool) -> Flight:
+        """Begin a write and give its stamp. It ends in `flights`, however it ends."""
+        flight = self.flights.begin(namespace, keeps_stamps=keeps_stamps)
+        if keeps_stamps:
+            # Its rows may be stamped below the watermark. Who was asking has not seen it in flight.
+            self._board.marks.restart(namespace, flight.now_ms + 1)
+        return flight
+
     def forget(self, namespace: bytes) -> None:
         """Forget a namespace that was deleted."""
-        self._board.marks.forget(namespace)
+        self._board.marks.restart(namespace, self.clock.now_ms() + 1)
 
     async def _ask(self, namespace: bytes, authorization: bytes) -> "Answer":
         headers: Headers = [(b"authorization", authorization), (b"accept-encoding", b"identity")]
         target = f"/v2/namespaces/{namespace.decode()}/metadata"
-        return await self._exchange.send("GET", target, headers, None, None, deed="index check")
+        asked = self._exchange.send("GET", target, headers, None, None, deed="index check")
+        return await asyncio.wait_for(asked, _ANSWER_S)

@@ -88,7 +88,7 @@ class Write:
             plan = await plan_write(body, overwrite=self._overwrite)
             # After the plan: reading a large body takes seconds, and the stamp must be as close to
             # the commit as it can be.
-            flight = flights.begin(namespace, keeps_stamps=keeps_stamps(plan))
+            flight = gateway.watermark.begin(namespace, keeps_stamps=keeps_stamps(plan))
             now_ms = flight.now_ms
             answer = await self._stamped_and_sent(
                 namespace, target, head, authorization, plan, now_ms
