@@ -36,6 +36,7 @@ from hevfast.routes.moves import StageCounts
 from hevfast.routes.ops import Health, Metrics, NotFound, Ready
 from hevfast.routes.passthrough import Passthrough
 from hevfast.routes.pipelines import Pipelines
+from hevfast.routes.query import Query
 from hevfast.routes.write import Write
 from hevfast.settings import Settings, load, metrics_folder
 from hevfast.upstream.exchange import Exchange
@@ -114,7 +115,7 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
         default=NotFound(),
         lifespan=lifespan,
     )
-    return Dispatch(router, write, Documents(gateway), staged)
+    return Dispatch(router, write, Documents(gateway), Query(gateway, passthrough), staged)
 
 
 def watch(tally: Tally, gateway: Gateway) -> None:

@@ -110,7 +110,6 @@ MAY_PASS = [
     ("PATCH", "/v1/namespaces/ns/metadata"),
     ("GET", "/v1/namespaces/ns/schema"),
     ("POST", "/v1/namespaces/ns/schema"),
-    ("POST", "/v1/namespaces/ns/query"),
     ("POST", "/v1/namespaces/ns/_debug/recall"),
     ("GET", "/v1/namespaces/ns/hint_cache_warm"),
     ("GET", "/v1/namespaces/ns/operations/op_7f?stainless=1"),
