@@ -21,7 +21,6 @@ from hevfast.edge.dispatch import Dispatch
 from hevfast.edge.silence import Silence
 from hevfast.gateway import Gateway
 from hevfast.namespaces.marker import Markers
-from hevfast.namespaces.stability import NothingKnown
 from hevfast.observe import catalogue
 from hevfast.observe.exposition import Exposition
 from hevfast.observe.fetches import Fetches
@@ -32,12 +31,14 @@ from hevfast.observe.writes import Writes
 from hevfast.pipelines.lmdb_store import LmdbPipelines
 from hevfast.pipelines.pressure import Pressure
 from hevfast.pipelines.store import PipelineStore
+from hevfast.reads.watermark import Watermark
 from hevfast.routes.documents import Documents
 from hevfast.routes.layer import Layer
 from hevfast.routes.moves import StageCounts
 from hevfast.routes.ops import Health, Metrics, NotFound, Ready
 from hevfast.routes.passthrough import Passthrough
 from hevfast.routes.pipelines import Pipelines
+from hevfast.routes.query import Query
 from hevfast.routes.write import Write
 from hevfast.settings import Settings, load, metrics_folder
 from hevfast.upstream.exchange import Exchange
@@ -67,10 +68,11 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
     """
     tally = Tally(metrics)
     pipelines = pipelines_of(settings)
+    exchange, clock = Exchange(settings), Clock()
     gateway = Gateway(
         settings,
-        Exchange(settings),
-        Clock(),
+        exchange,
+        clock,
         Silence(settings.body_silence_ms / MS_PER_S),
         cache_of(settings, Incidents(tally)),
         Verdicts(),
@@ -80,16 +82,18 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
         Fetches(tally, settings.aerospike_set_prefix),
         Stages(tally),
         Markers(),
-        NothingKnown(),
+        Watermark(settings, exchange, clock),
     )
     watch(tally, gateway)
     write = Write(gateway)
-    layer = Layer(gateway, Passthrough(gateway), write, Path(settings.data_dir) / "jobs")
+    passthrough = Passthrough(gateway)
+    layer = Layer(gateway, passthrough, write, Path(settings.data_dir) / "jobs")
     staged = Pipelines(gateway, pipelines, write)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         await gateway.exchange.open()
+        await gateway.watermark.open()
         if gateway.cache is not None:
             await gateway.cache.open()
         await pipelines.open()
@@ -104,6 +108,7 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
             await pipelines.close()
             if gateway.cache is not None:
                 await gateway.cache.close()
+            await gateway.watermark.close()
             await gateway.exchange.close()
 
     router = Router(
@@ -121,7 +126,7 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
         default=NotFound(),
         lifespan=lifespan,
     )
-    return Dispatch(router, write, Documents(gateway), staged)
+    return Dispatch(router, write, Documents(gateway), Query(gateway, passthrough), staged)
 
 
 def watch(tally: Tally, gateway: Gateway) -> None:

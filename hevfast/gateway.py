@@ -8,12 +8,12 @@ if TYPE_CHECKING:
     from hevfast.core.clock import Clock
     from hevfast.edge.silence import Silence
     from hevfast.namespaces.marker import Markers
-    from hevfast.namespaces.stability import Watermark
     from hevfast.observe.fetches import Fetches
     from hevfast.observe.stages import Stages
     from hevfast.observe.writes import Writes
     from hevfast.pipelines.pressure import Pressure
     from hevfast.pipelines.store import PipelineStore
+    from hevfast.reads.watermark import Watermark
     from hevfast.settings import Settings
     from hevfast.upstream.exchange import Exchange
 

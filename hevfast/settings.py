@@ -180,6 +180,23 @@ class Settings:
         "How Turbopuffer is talked to: the gateway's own reader, or aiohttp's, slower, to fall "
         "back on.",
     )  # fmt: skip
+    poll_interval_ms: int = number_setting(
+        "CONSISTENCY_POLL_INTERVAL_MS", 1_000, 10, _HOUR_MS, "ms",
+        "Time between questions to Turbopuffer about an index that is not up to date.",
+    )  # fmt: skip
+    stable_poll_interval_ms: int = number_setting(
+        "CONSISTENCY_STABLE_POLL_INTERVAL_MS", 60_000, 10, _HOUR_MS, "ms",
+        "The same for one that is and was not written since.",
+    )  # fmt: skip
+    safety_margin_ms: int = number_setting(
+        "CONSISTENCY_SAFETY_MARGIN_MS", 500, 1, _HOUR_MS, "ms",
+        "How far a watermark stays behind the time at which the index was seen up to date.",
+    )  # fmt: skip
+    native_query_cut: str = choice_setting(
+        "HEVFAST_NATIVE_QUERY_CUT", ("off", "on"),
+        "Whether queries in Turbopuffer's own form are cut at the watermark, too, while the index "
+        "lags behind.",
+    )  # fmt: skip
     drain_marker_path: str = text_setting(
         "LAYER_DRAIN_MARKER_PATH", "path",
         os.path.join(tempfile.gettempdir(), DRAIN_MARKER_NAME),
@@ -213,9 +230,6 @@ _SWITCHES = re.compile(r"HEVFAST_(TEST_.*|DEBUG|TRACE|SANITIZE)")
 
 # Known names whose function this version does not have, with the value that means "off".
 _UNSUPPORTED: dict[str, str | None] = {
-    "CONSISTENCY_POLL_INTERVAL_MS": None,
-    "CONSISTENCY_SAFETY_MARGIN_MS": None,
-    "CONSISTENCY_STABLE_POLL_INTERVAL_MS": None,
     "HEVFAST_API_KEYS": None,
     "HEVFAST_COALESCE": "off",
     # These hold rules about who may call; ignoring them would open the door.

@@ -47,6 +47,7 @@ _NAMES: Final = "contract/namespaces/test_namespaces.py"
 _INIT: Final = "contract/namespaces/test_init.py"
 _WARM: Final = "contract/namespaces/test_warm.py"
 _SCAN: Final = "contract/namespaces/test_scans.py"
+_QUERY: Final = "contract/query/test_shapes.py"
 _PIPELINES: Final = "contract/pipelines/test_pipelines.py"
 _STAGING: Final = "contract/pipelines/test_staging.py"
 _CLAIMS: Final = "contract/pipelines/test_claims.py"
@@ -76,7 +77,7 @@ ROUTES: Final = (
     Row("GET", _NS + "/scans/{scan}/results", "get_scan_results", S, "results by page", _SCAN),
     Row("POST", "/v2/query", "query", S, "one query of many namespaces",
         "contract/namespaces/test_federated.py"),
-    Row("POST", _NS + "/query", "query_namespace", R, "query", _RELAY),
+    Row("POST", _NS + "/query", "query_namespace", S, "query, cut at the watermark", _QUERY),
     Row("POST", _NS + "/explain_query", "explain_turbopuffer_query", R, "query plan", _RELAY),
     Row("GET", "/v1/namespaces", "list_turbopuffer_namespaces", R, "names alone", _RELAY),
     Row("GET", _V1 + "/metadata", "get_turbopuffer_v1_namespace_metadata", R, "metadata", _RELAY),
@@ -84,7 +85,7 @@ ROUTES: Final = (
         "pinning, read-only", _RELAY),
     Row("GET", _V1 + "/schema", "get_turbopuffer_namespace_schema", R, "schema", _RELAY),
     Row("POST", _V1 + "/schema", "update_turbopuffer_namespace_schema", R, "schema change", _RELAY),
-    Row("POST", _V1 + "/query", "query_turbopuffer_namespace", R, "query", _RELAY),
+    Row("POST", _V1 + "/query", "query_turbopuffer_namespace", S, "the same", _QUERY),
     Row("POST", _V1 + "/_debug/recall", "evaluate_turbopuffer_recall", R, "recall", _RELAY),
     Row("POST", _NS + "/search", "search_namespace", R, "search of later versions", _RELAY),
     Row("GET", _V1 + "/operations/{token}", "poll_operation", R, "an answer given later", _RELAY),

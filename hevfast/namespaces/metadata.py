@@ -2,17 +2,30 @@
 
 import re
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from hevfast.core.clock import MS_PER_S
 from hevfast.namespaces.asking import read_as
 from hevfast.namespaces.marker import SHARD_COUNT, Marker
-from hevfast.namespaces.stability import Stability
 
 # A dense vector's type, such as [768]f32.
 _DENSE: Final = re.compile(r"\[(\d{1,6})\](?:f32|f16|i8)")
+
+
+class Stability(Protocol):
+    """How far a namespace's index is.
+
+    `stable_as_of`, in milliseconds since the epoch: every row stamped up to then is indexed; None:
+    that is not known of any moment.
+    """
+
+    @property
+    def stable_as_of(self) -> int | None: ...
+
+    @property
+    def is_stable(self) -> bool: ...
 
 
 class Index(msgspec.Struct):

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hevfast.core.errors import GatewayError
 from hevfast.edge.reply import reply_json
-from hevfast.namespaces.asking import Asking, RefusedError
-from hevfast.namespaces.federation import Merge, query_body, read_federated
+from hevfast.namespaces.asking import Asking, RefusedError, Row
+from hevfast.namespaces.federation import FederatedRequest, Merge, query_body, read_federated
+from hevfast.reads.mark import Mark, Standing
 from hevfast.routes.call import Visit
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ _BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 
 # Bytes of one namespace's answer: sixteen are held at once, and of all the rows those that count.
 _ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
+
+_TOO_MANY: Final = 429
+_BAD_REQUEST: Final = 400
 
 _PARTIAL: Final = (b"x-layer-partial", b"true")
 
@@ -43,11 +47,9 @@ class Federated:
         marks = {name: self._gateway.watermark.of(name.encode()) for name in names}
 
         async def one(place: int, name: str) -> None:
-            cut = None if marks[name].is_stable else marks[name].stable_as_of
-            query = query_body(asked, cut)
             try:
                 async with self._turns:
-                    rows = await asking.rows(name.encode(), query, _ANSWER_BYTES_MAX)
+                    rows = await _cut_rows(asking, asked, name.encode(), marks[name])
                     matched[name] = merge.take(place, name, rows)
             except (RefusedError, GatewayError) as fault:
                 faults[name] = fault
@@ -75,6 +77,29 @@ class Federated:
                 if name in faults
             ]
         await reply_json(visit.send, 200, answer, (_PARTIAL,) if faults else ())
+
+
+async def _cut_rows(
+    asking: Asking, asked: FederatedRequest, namespace: bytes, mark: Mark
+) -> list[Row]:
+    """Ask one namespace: cut if its index lags behind, or if upstream refuses it for that.
+
+    Raises: RefusedError; GatewayError `upstream_error`.
+    """
+    moment = mark.stable_as_of
+    cut_ms = moment if mark.standing is Standing.UPDATING else None
+    try:
+        return await asking.rows(namespace, query_body(asked, cut_ms), _ANSWER_BYTES_MAX)
+    except RefusedError as refused:
+        status, window = refused.answer.status, asked.as_of is not None or asked.between is not None
+        if status == _TOO_MANY and cut_ms is None and moment is not None:
+            other_ms: int | None = moment
+        elif status == _BAD_REQUEST and cut_ms is not None and not window:
+            # A namespace that was never written here does not know the stamp.
+            other_ms = None
+        else:
+            raise
+    return await asking.rows(namespace, query_body(asked, other_ms), _ANSWER_BYTES_MAX)
 
 
 def _said(fault: RefusedError | GatewayError) -> str:

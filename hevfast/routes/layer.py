@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hevfast.namespaces.shelf import Shelf
-from hevfast.routes.call import Visit
 from hevfast.routes.door import Door
 from hevfast.routes.federated import Federated
 from hevfast.routes.init import Init
@@ -20,16 +19,6 @@ if TYPE_CHECKING:
     from hevfast.gateway import Gateway
     from hevfast.routes.passthrough import Passthrough
     from hevfast.routes.write import Write
-
-
-def _as_v2(passthrough: "Passthrough") -> Handler:
-    """Send queries of the older spelling upstream in the one that it has now (layer-api 6.1)."""
-
-    async def query(visit: Visit) -> None:
-        path = b"/v2/namespaces/%b/query" % visit.namespace
-        await passthrough({**visit.scope, "raw_path": path}, visit.hear, visit.send)
-
-    return query
 
 
 class Layer:
@@ -55,7 +44,6 @@ class Layer:
             "init_namespace": self._init,
             "openapi": OpenApi(),
             "query": Federated(gateway),
-            "query_turbopuffer_namespace": _as_v2(passthrough),
         }
         self.surface = Surface(gateway, passthrough, handlers)
 

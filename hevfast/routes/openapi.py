@@ -65,6 +65,8 @@ _VECTOR: Final[Schema] = {
 _BODIES: Final[dict[str, Schema]] = {
     "write_namespace": _WRITE,
     "start_copy": _WRITE,
+    "query_namespace": {"type": "object"},
+    "query_turbopuffer_namespace": {"type": "object"},
     "put_pipeline_document_chunks": _listed("chunks", _CHUNKS["items"]),
     "put_pipeline_documents": _listed("documents", _STAGED),
     "put_pipeline_document_vectors": _listed("vectors", _VECTOR),

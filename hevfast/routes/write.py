@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hevfast.batch.affected import without_ids
 from hevfast.batch.faults import Key
-from hevfast.batch.mirror import asks_for_ids, is_conditional, touched_digests, touches_everything
+from hevfast.batch.mirror import (
+    asks_for_ids,
+    is_conditional,
+    keeps_stamps,
+    touched_digests,
+    touches_everything,
+)
 from hevfast.batch.plan import Plan, plan_write
 from hevfast.batch.stamp import STEP_BYTES, Stamped, stamp
+from hevfast.cache.rows import Outcome
 from hevfast.cache.store import Touched
 from hevfast.core.clock import MS_PER_S, monotonic_s
 from hevfast.core.errors import GatewayError, Source
@@ -23,7 +30,7 @@ from hevfast.edge.target import target_of
 from hevfast.observe.writes import DIRECT
 from hevfast.pipelines.pressure import PUSHED_BACK
 from hevfast.routes.counting import rows_counted
-from hevfast.routes.settling import WrittenRows, sent_between
+from hevfast.routes.settling import WrittenRows, outcome_of, sent_between
 from hevfast.routes.shards import Shards, ShardStamp
 
 if TYPE_CHECKING:
@@ -79,9 +86,10 @@ class Write:
         `begun_s`, by the monotonic clock, and `pipeline` are what it is counted by.
         """
         gateway, writes = self._gateway, self._gateway.writes
+        flights = gateway.watermark.flights
         if begun_s is None:
             begun_s = monotonic_s()
-        now_ms = 0
+        now_ms, flight = 0, None
         try:
             plan = await plan_write(body, overwrite=self._overwrite)
             shards = self._shards.at_hand(namespace)
@@ -89,7 +97,8 @@ class Write:
                 shards = await self._shards.learnt(authorization, namespace)
             # After the plan: reading a large body takes seconds, and the stamp must be as close to
             # the commit as it can be.
-            now_ms = gateway.clock.now_ms()
+            flight = gateway.watermark.begin(namespace, keeps_stamps=keeps_stamps(plan))
+            now_ms = flight.now_ms
             answer = await self._stamped_and_sent(
                 namespace, target, head, authorization, plan, now_ms, shards
             )
@@ -97,7 +106,12 @@ class Write:
             # Since the stamp, but for what the cache took: nothing nearer to it is known.
             waited_s = (gateway.clock.now_ms() - now_ms) / MS_PER_S if now_ms else 0.0
             writes.failed(pipeline, namespace, monotonic_s() - begun_s, waited_s, error)
+            if flight is not None:
+                flights.end(flight, known=_is_unsent(error))
             raise
+        flights.end(flight, known=outcome_of(answer.status) is not Outcome.UNKNOWN)
+        if answer.status < 300:
+            gateway.watermark.written(namespace, authorization)
         count = writes.applied if answer.status < 300 else writes.refused
         total_s = monotonic_s() - begun_s
         count(pipeline, namespace, rows_counted(plan), total_s, answer.upstream_s)
@@ -164,6 +178,11 @@ class Write:
         if answer.status in PUSHED_BACK:
             pressure.note(namespace)
         return answer
+
+
+def _is_unsent(error: BaseException) -> bool:
+    """Tell whether a write that ended with this error was refused here, before it was sent."""
+    return isinstance(error, GatewayError) and error.source is not Source.UPSTREAM
 
 
 async def _steps(stamped: Stamped) -> AsyncIterator[bytes | memoryview]:

@@ -120,7 +120,6 @@ def test_a_bad_secret_is_not_repeated(key: str) -> None:
     [
         ("HEVFAST_API_KEYS", "/x"),
         ("HEVFAST_COALESCE", "on"),
-        ("CONSISTENCY_POLL_INTERVAL_MS", "1000"),
         ("LAYER_STORE_JSON", "{}"),
     ],
 )

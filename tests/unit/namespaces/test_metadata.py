@@ -8,7 +8,7 @@ import pytest
 from hevfast.namespaces.marker import Marker, Markers
 from hevfast.namespaces.metadata import entry_of, layer_of, read_metadata
 from hevfast.namespaces.shards import without_shard
-from hevfast.namespaces.stability import Stability
+from hevfast.reads.mark import Mark, Standing
 
 NOT_MARKER = ["id", "NotEq", "_hevlayer:namespace_meta"]
 NO_SHARD = ["_hevlayer_shard", "Eq", None]
@@ -39,17 +39,17 @@ def test_dense_vectors_are_told_by_their_types(declared: object, dimensions: int
 
 @pytest.mark.parametrize("moment", ["", "soon", "2026-13-01", None])
 def test_a_moment_that_cannot_be_read_is_left_out(moment: str | None) -> None:
-    assert entry_of("n", read(last_write_at=moment), Stability())["last_write_ms"] is None
+    assert entry_of("n", read(last_write_at=moment), Mark())["last_write_ms"] is None
 
 
 def test_an_index_in_a_state_of_its_own_is_left_out() -> None:
     metadata = read(index={"status": "resting"})
-    assert "index" not in entry_of("n", metadata, Stability())
-    assert layer_of(metadata, Stability(), None, 0)["indexed"] is False
+    assert "index" not in entry_of("n", metadata, Mark())
+    assert layer_of(metadata, Mark(), None, 0)["indexed"] is False
 
 
 def test_nothing_is_said_of_an_index_that_upstream_does_not_mention() -> None:
-    layer = layer_of(read(), Stability(7, True), None, 0)
+    layer = layer_of(read(), Mark(7, Standing.STABLE), None, 0)
     assert layer == {
         "stable_as_of": 7,
         "is_stable": True,
@@ -62,7 +62,7 @@ def test_nothing_is_said_of_an_index_that_upstream_does_not_mention() -> None:
     ("lag", "init", "shards"), [(0, "ready", "ready"), (3, "running", "backfilling")]
 )
 def test_rows_that_lack_their_shard_are_told(lag: int, init: str, shards: str) -> None:
-    layer = layer_of(read(), Stability(), Marker(4, 2), lag)
+    layer = layer_of(read(), Mark(), Marker(4, 2), lag)
     assert (layer["init_state"], layer["shard_state"]) == (init, shards)
     assert (layer["init_lag_rows"], layer["shard_lag_rows"]) == (lag, lag)
     assert (layer["shard_count"], layer["schema_version"]) == (4, 2)
