@@ -142,7 +142,8 @@ def test_a_long_list_is_described_whole(caller: Caller) -> None:
         caller.at("POST", f"/v2/namespaces/{name}", {"upsert_rows": [{"id": 1, "a": 1}]})
     listed = caller.at("GET", f"/v2/namespaces?prefix={caller.namespace}-").json["namespaces"]
     assert [entry["id"] for entry in listed] == names
-    assert all(entry["row_count"] == 1 for entry in listed)
+    # Counts are approximate, and may be behind.
+    assert all(entry["row_count"] in (0, 1) for entry in listed)
 
 
 # The deletion
