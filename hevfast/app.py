@@ -9,6 +9,7 @@ from typing import Any
 from starlette.routing import Route, Router
 
 from hevfast.batch.mirror import digest_of
+from hevfast.cache.cards import CardStore
 from hevfast.cache.lmdb_store import LmdbStore
 from hevfast.cache.memory import MemoryStore
 from hevfast.cache.merging import merged
@@ -73,7 +74,7 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
         Writes(tally),
         Fetches(tally, settings.aerospike_set_prefix),
         Stages(tally),
-        Watermark(settings, exchange, clock),
+        Watermark(settings, exchange, clock, cards_of(settings)),
     )
     watch(tally, gateway)
     passthrough = Passthrough(gateway)
@@ -170,6 +171,20 @@ def cache_of(settings: Settings, witness: Witness) -> Store | None:
         )
     folder, bytes_max = Path(settings.data_dir), settings.cache_bytes_max
     return LmdbStore(folder, bytes_max, lapse_s, doubt_s, digest_of, witness)
+
+
+def cards_of(settings: Settings) -> CardStore | None:
+    """Choose where hosts tell each other of writes in flight; nowhere if each is alone."""
+    if settings.cache_in_force != "aerospike":
+        return None
+    from hevfast.cache.aerospike_peers import AerospikePeers
+
+    return AerospikePeers(
+        _hosts(settings.aerospike_hosts or ""),
+        settings.aerospike_registry_namespace or settings.aerospike_namespace,
+        settings.aerospike_set_prefix,
+        settings.aerospike_cluster_name or "",
+    )
 
 
 def pipelines_of(settings: Settings) -> PipelineStore:
