@@ -1,7 +1,6 @@
 """Hosts that share a cluster: their cards keep each other's watermarks below their writes."""
 
 import asyncio
-import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from hevfast.reads.flights import Flights, bucket_of
 from hevfast.reads.mark import Mark, Standing
 from hevfast.reads.peers import Peers
 from tests.fakes.aerospike import FakeAerospike
+from tests.unit.cache.aerospike_stage import REAL, REGISTRY, fresh_prefix, hosts_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("patience")]
 
@@ -28,14 +28,18 @@ Hosts = list[tuple[str, int]]
 
 
 @pytest.fixture(scope="module")
-def node() -> Iterator[FakeAerospike]:
-    with FakeAerospike() as running:
-        yield running
+def hosts() -> Iterator[Hosts]:
+    """A cluster that is well: the one that is named, or a stand-in."""
+    if REAL:
+        yield hosts_of(None)
+        return
+    with FakeAerospike() as node:
+        yield node.hosts
 
 
 @pytest.fixture
-def prefix(request: pytest.FixtureRequest) -> str:
-    return f"p{zlib.crc32(request.node.name.encode())}_"
+def prefix() -> str:
+    return fresh_prefix()
 
 
 class HostStand:
@@ -47,7 +51,7 @@ class HostStand:
         self.clock = Clock()
         self.flights = Flights(self.clock, 60.0)
         self.board = Board(folder, self.clock, self.flights, 60.0)
-        self.store = AerospikePeers(hosts, "hevlayer_registry", prefix, "")
+        self.store = AerospikePeers(hosts, REGISTRY, prefix, "")
         self.peers = Peers(self.store, self.clock, SILENT_S, folder, lambda: self.now_s)
 
     async def low_ms(self) -> int | None:
@@ -72,9 +76,8 @@ class HostStand:
 
 @pytest.fixture
 async def two(
-    tmp_path: Path, node: FakeAerospike, prefix: str
+    tmp_path: Path, hosts: Hosts, prefix: str
 ) -> AsyncIterator[tuple[HostStand, HostStand]]:
-    hosts = [("127.0.0.1", node.port)]
     one = HostStand(tmp_path / "one", hosts, prefix)
     other = HostStand(tmp_path / "other", hosts, prefix)
     async with one.opened(), other.opened():
@@ -96,9 +99,9 @@ async def test_a_write_of_another_host_is_below_its_card(two: tuple[HostStand, H
 
 
 async def test_nothing_is_known_while_cards_may_be_missing(
-    tmp_path: Path, node: FakeAerospike, prefix: str
+    tmp_path: Path, hosts: Hosts, prefix: str
 ) -> None:
-    host = HostStand(tmp_path / "one", [("127.0.0.1", node.port)], prefix)
+    host = HostStand(tmp_path / "one", hosts, prefix)
     async with host.opened():
         assert await host.low_ms() is None
         host.now_s += SILENT_S - 1
@@ -109,25 +112,25 @@ async def test_nothing_is_known_while_cards_may_be_missing(
 
 
 async def test_a_host_that_joins_later_finds_what_is_there(
-    two: tuple[HostStand, HostStand], tmp_path: Path, node: FakeAerospike, prefix: str
+    two: tuple[HostStand, HostStand], tmp_path: Path, hosts: Hosts, prefix: str
 ) -> None:
     one, _ = two
     flight = one.flights.begin(NS)
     await one.peers.lows()
-    third = HostStand(tmp_path / "third", [("127.0.0.1", node.port)], prefix)
+    third = HostStand(tmp_path / "third", hosts, prefix)
     async with third.opened():
         assert await third.low_ms() == flight.now_ms
 
 
 async def test_a_host_that_joins_stamps_after_the_cards_that_are_there(
-    two: tuple[HostStand, HostStand], tmp_path: Path, node: FakeAerospike, prefix: str
+    two: tuple[HostStand, HostStand], tmp_path: Path, hosts: Hosts, prefix: str
 ) -> None:
     one, other = two
     before_ms = one.clock.now_ms()
     await one.peers.lows()
     await other.peers.lows()
     with patch("time.time_ns", lambda: 5_000_000):
-        third = HostStand(tmp_path / "third", [("127.0.0.1", node.port)], prefix)
+        third = HostStand(tmp_path / "third", hosts, prefix)
         async with third.opened():
             assert third.flights.begin(NS).now_ms >= before_ms
 
@@ -151,7 +154,7 @@ async def test_a_host_that_is_silent_holds_others_back_and_is_gone_at_last(
 
 async def test_nothing_is_known_while_the_cluster_is_away(tmp_path: Path, prefix: str) -> None:
     with FakeAerospike() as node:
-        host = HostStand(tmp_path / "one", [("127.0.0.1", node.port)], prefix)
+        host = HostStand(tmp_path / "one", node.hosts, prefix)
         async with host.opened():
             await host.come_of_age()
             assert await host.low_ms() is not None
@@ -160,10 +163,10 @@ async def test_nothing_is_known_while_the_cluster_is_away(tmp_path: Path, prefix
 
 
 async def test_one_worker_speaks_for_its_host(
-    two: tuple[HostStand, HostStand], tmp_path: Path, node: FakeAerospike, prefix: str
+    two: tuple[HostStand, HostStand], tmp_path: Path, hosts: Hosts, prefix: str
 ) -> None:
     one, _ = two
-    second = HostStand(tmp_path / "one", [("127.0.0.1", node.port)], prefix)
+    second = HostStand(tmp_path / "one", hosts, prefix)
     async with second.opened():
         assert second.peers._name == one.peers._name
         assert second.peers._leads is None
