@@ -26,6 +26,10 @@ Ask = Callable[[bytes, bytes], Awaitable["Answer"]]
 # Namespaces asked about by one worker; the ones first seen give way.
 _WATCHED_MAX: Final = 10_000
 
+# Entries of the queue beyond which those that do not count are taken out.
+_STALE_PER_WATCHED: Final = 4
+_STALE_MIN: Final = 1000
+
 # Seconds. A namespace that nobody here has read or written for as long is not asked about any
 # more, because each question is billed.
 _IDLE_S: Final = 600.0
@@ -146,24 +150,24 @@ class Watcher:
         return touched[-_SHARED_MAX:]
 
     def _taken_due(self, now_s: float) -> list[tuple[bytes, _Watched]]:
-        for namespace in self._written:
-            if (watched := self._watched.get(namespace)) and watched.due_s > now_s:
+        written, self._written = self._written, set()
+        for namespace in written:
+            watched = self._watched.get(namespace)
+            if watched is not None and watched.asking:
+                # Once that question has ended: the write may have come after it.
+                self._written.add(namespace)
+            elif watched is not None and watched.due_s > now_s:
                 watched.due_s = now_s
                 heapq.heappush(self._due, (now_s, namespace))
-        written, self._written = self._written, set()
         taken = []
         while self._due and self._due[0][0] <= now_s:
             due_s, namespace = heapq.heappop(self._due)
             watched = self._watched.get(namespace)
             # Of several entries of one namespace, the one that says when it is due counts.
-            if watched is None or watched.due_s != due_s:
+            if watched is None or watched.due_s != due_s or watched.asking:
                 continue
             if now_s - watched.touched_s > _IDLE_S:
                 del self._watched[namespace]
-            elif watched.asking:
-                self._put_off(namespace, watched, self._intervals.poll_s)
-                if namespace in written:
-                    self._written.add(namespace)
             elif namespace in written or not self._told_by_another(namespace, watched):
                 taken.append((namespace, watched))
         return taken
@@ -181,6 +185,10 @@ class Watcher:
     def _put_off(self, namespace: bytes, watched: _Watched, by_s: float) -> None:
         watched.due_s = monotonic_s() + _spread(by_s)
         heapq.heappush(self._due, (watched.due_s, namespace))
+        if len(self._due) > _STALE_PER_WATCHED * len(self._watched) + _STALE_MIN:
+            # Entries that do not count any more, of namespaces that are often written.
+            self._due = [(each.due_s, name) for name, each in self._watched.items()]
+            heapq.heapify(self._due)
 
     async def _look_after(self, namespace: bytes, watched: _Watched, seen: Observation) -> None:
         standing = Standing.UNKNOWN
