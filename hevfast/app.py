@@ -25,6 +25,7 @@ from hevfast.observe import catalogue
 from hevfast.observe.exposition import Exposition
 from hevfast.observe.fetches import Fetches
 from hevfast.observe.incidents import Incidents
+from hevfast.observe.queries import Queries
 from hevfast.observe.stages import Stages
 from hevfast.observe.tally import Tally
 from hevfast.observe.writes import Writes
@@ -116,7 +117,8 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
         default=NotFound(),
         lifespan=lifespan,
     )
-    return Dispatch(router, write, Documents(gateway), Query(gateway, passthrough), staged)
+    query = Query(gateway, passthrough, Queries(tally))
+    return Dispatch(router, write, Documents(gateway), query, staged)
 
 
 def watch(tally: Tally, gateway: Gateway) -> None:

@@ -30,7 +30,7 @@ def hosts(upstream: Upstream) -> Iterator[tuple[RunningGateway, RunningGateway]]
             "AEROSPIKE_HOSTS": f"127.0.0.1:{node.port}",
             "HEVFAST_AEROSPIKE_REGISTRY_NAMESPACE": "hevlayer_registry",
             # Together as long as a place for cards is young.
-            "HEVFAST_UPSTREAM_TOTAL_TIMEOUT_MS": "3000",
+            "HEVFAST_UPSTREAM_TOTAL_TIMEOUT_MS": "2000",
             # Of an index that is up to date nobody asks again but after a write of his own.
             "CONSISTENCY_STABLE_POLL_INTERVAL_MS": "3600000",
         }
