@@ -33,7 +33,7 @@ check: build ## Lint, types, stubs, headers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/stubtest hevfast.batch._scan
+	$(BIN)/stubtest hevfast.batch._scan hevfast.upstream._http
 	PATH=$(BIN):$$PATH cython-lint ext/
 	$(CC) -std=c11 -Wall -Wextra -Wconversion -Wshadow -Wno-unused-function -Werror -fsyntax-only -x c ext/scan_all.h
 
@@ -60,7 +60,7 @@ debug: ## Compile with bounds checks, symbols and an annotated listing
 
 .PHONY: clean-build
 clean-build:
-	rm -rf build ext/*.c ext/*.html hevfast/batch/*.so .venv/installed
+	rm -rf build ext/*.c ext/*.html hevfast/*/*.so .venv/installed
 
 clean: clean-build ## Remove all that was made
 	rm -rf .venv .hevfast dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

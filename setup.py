@@ -1,4 +1,4 @@
-"""Compile the scanner: one extension of a Cython border over plain C headers.
+"""Compile the scanner, a Cython border over plain C headers, and the common form of HTTP.
 
 HEVFAST_DEBUG=1     bounds checks, symbols, no optimisation
 HEVFAST_TRACE=1     line tracing for coverage
@@ -29,20 +29,26 @@ if sanitize:
     ]
     link_args += ["-fsanitize=address,undefined"]
 
-scan = Extension(
-    "hevfast.batch._scan",
-    ["ext/scan.pyx"],
-    include_dirs=["ext"],
-    # The headers are the scanner: without them here a changed header would not be compiled again.
-    depends=sorted(str(path) for path in Path("ext").glob("*.h")),
-    extra_compile_args=compile_args,
-    extra_link_args=link_args,
-    define_macros=[("CYTHON_TRACE", "1")] if trace else [],
-)
+
+def compiled(name: str, source: str) -> Extension:
+    return Extension(
+        name,
+        [source],
+        include_dirs=["ext"],
+        # The headers are the scanner: a changed one would not be compiled again without them here.
+        depends=sorted(str(path) for path in Path("ext").glob("*.h")),
+        extra_compile_args=compile_args,
+        extra_link_args=link_args,
+        define_macros=[("CYTHON_TRACE", "1")] if trace else [],
+    )
+
 
 setup(
     ext_modules=cythonize(  # type: ignore[no-untyped-call] # ships no types
-        [scan],
+        [
+            compiled("hevfast.batch._scan", "ext/scan.pyx"),
+            compiled("hevfast.upstream._http", "ext/http.pyx"),
+        ],
         include_path=["ext"],
         annotate=debug,
         show_all_warnings=True,

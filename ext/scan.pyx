@@ -272,10 +272,12 @@ cdef class Mirror:
     Iteration gives (operation, [(digest, id text, row), ...]) in parts of at most PART_ROWS rows
     and about PART_BYTES of body. Rows and ids come in the order of their digests (what is written
     in the order of its keys is written once), columns as they stand. `row` is None for an id of
-    `deletes`, for a row over `row_bytes_max`, and for one that cannot be mirrored.
+    `deletes`, for a row over `row_bytes_max`, and for one that cannot be mirrored. `given_bytes`
+    is the size of the rows given so far, together.
     """
 
     cdef Plan plan
+    cdef readonly size_t given_bytes
     cdef splice_state state
     cdef mirror_cursors cursors
     cdef uint8_t *room
@@ -377,6 +379,7 @@ cdef class Mirror:
             return None
         if row.size > self.row_bytes_max:
             return None
+        self.given_bytes += row.size
         return PyBytes_FromStringAndSize(<char *>row.out, row.size)
 
 

@@ -19,7 +19,7 @@ from typing import Any, cast
 import uvloop
 
 from bench import bodies
-from bench.request.write_cost import HEADERS, compiled, pin, started
+from bench.request.processes import HEADERS, compiled, pin, started
 from hevfast.batch._scan import Stamped, scan
 from hevfast.batch.stamp import stamp
 from hevfast.core.limits import ROWS_MAX

@@ -23,7 +23,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.request.write_cost import GRANIAN, HEADERS, compiled, drive, pin, processor_s, started
+from bench.request.processes import GRANIAN, HEADERS, compiled, drive, pin, processor_s, started
 from tests.fakes.client import Client, Reply, request_bytes
 from tests.fakes.upstream import unused_port
 
@@ -105,7 +105,7 @@ def bare(folder: Path, reply: Reply, pinned: bool) -> Iterator[tuple[Client, int
     answer.write_text(json.dumps({"headers": headers, "body": reply.body.decode()}))
     port = unused_port()
     words = [sys.executable, "-m", "granian", *GRANIAN, "--port", str(port)]
-    words.append("bench.request.bare:app")
+    words.append("bench.request.same_answer:app")
     with started(words, port, folder, BENCH_ANSWER=str(answer)) as process:
         if pinned:
             pin(process, 0)
@@ -134,7 +134,7 @@ def measure(
         for number in range(rounds + 1):
             for port, server, costs in sides:
                 before = processor_s(server)
-                answers = drive(peers, port, connections, seconds, request)
+                answers = drive(peers, port, connections, seconds, request).answers
                 if number:
                     costs.append((processor_s(server) - before) / answers * 1e6)
         assert hit(client, rows).body == reply.body

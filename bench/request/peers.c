@@ -4,7 +4,8 @@
 
      peers stub PORT                              serve until killed
      peers drive PORT CONNECTIONS SECONDS FILE    send the request in FILE over and over; print
-                                                  "answers <n>", fail on any answer but a 200;
+                                                  "answers <n> p50 <us> p99 <us> p999 <us>", fail
+                                                  on any answer but a 200;
                                                   "########" in its path is a number, each time
                                                   another one
 */
@@ -34,6 +35,7 @@ struct peer {
     size_t head_size; /* bytes of a head that is not complete */
     long missing;     /* bytes of body still to come; -1 while in a head */
     size_t sent;      /* driver: bytes of the request that were taken */
+    double begun_s;   /* driver: when the request was begun */
     char head[HEAD_MAX];
 };
 
@@ -148,6 +150,24 @@ static double now_s(void) {
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* Answers by the microseconds they took; the last counts all that took longer. */
+enum { TOOK_MAX_US = 10000000 };
+static unsigned took[TOOK_MAX_US + 1];
+
+static void count_took(double seconds) {
+    double us = seconds * 1e6;
+    took[us < TOOK_MAX_US ? (int)us : TOOK_MAX_US]++;
+}
+
+static int percentile_us(long answers, double share) {
+    long seen = 0;
+    for (int us = 0; us <= TOOK_MAX_US; us++) {
+        seen += took[us];
+        if ((double)seen >= share * (double)answers) return us;
+    }
+    return TOOK_MAX_US;
+}
+
 /* Where the number of a request stands, if it has one. What follows it may still be on its way for
    other connections, the number itself never is: it is among the first bytes. */
 static char *number;
@@ -155,6 +175,7 @@ static char *number;
 static void push(int epoll, struct peer *peer, const char *request, size_t size) {
     static unsigned long numbers;
     char digits[9];
+    if (peer->sent == 0) peer->begun_s = now_s();
     if (number && peer->sent == 0) {
         snprintf(digits, sizeof digits, "%08lu", numbers++ % 100000000);
         memcpy(number, digits, 8);
@@ -208,11 +229,13 @@ static int drive(int port, int connections, double seconds, const char *path) {
             if (take(peer, piece, (size_t)got, 1) == 0) continue;
             answers++;
             peer->sent = 0;
+            count_took(now_s() - peer->begun_s);
             if (now_s() < end) push(epoll, peer, request, size);
             else busy--;
         }
     }
-    printf("answers %ld\n", answers);
+    printf("answers %ld p50 %d p99 %d p999 %d\n", answers, percentile_us(answers, 0.5),
+           percentile_us(answers, 0.99), percentile_us(answers, 0.999));
     return 0;
 }
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.request.write_cost import (
+from bench.request.processes import (
     GRANIAN,
     Measured,
     compiled,
@@ -75,7 +75,7 @@ def measure(
         serve = [sys.executable, "-m", "hevfast", "serve"]
         gateway = stack.enter_context(started(serve, port, folder, **settings))
         words = [sys.executable, "-m", "granian", *GRANIAN, "--port", str(floor_port)]
-        words.append("bench.request.floor:app")
+        words.append("bench.floors.bare:app")
         floor = stack.enter_context(started(words, floor_port, folder))
         for process in (gateway, floor):
             pin(process, 0)
@@ -90,7 +90,7 @@ def measure(
                 many = documents if way == "batch" else 1
                 some = min(connections, 4) if way == "batch" else connections
                 before = processor_s(server)
-                staged = drive(peers, at, some, seconds, request) * many
+                staged = drive(peers, at, some, seconds, request).answers * many
                 spent = processor_s(server) - before
                 if number:
                     result[way].cost_us.append(spent / staged * 1e6)

@@ -1,107 +1,63 @@
-"""What a write costs the gateway: processor time a request, each way to Turbopuffer in turn.
+"""What a write costs the gateway: processor time a request, beside others that do less or worse.
 
-    python -m bench.request.write_cost [--connections 64 8] [--seconds 2] [--rounds 4] [--body NAME]
+    python -m bench.request.write_cost [--ways WAY ...] [--connections 64 8] [--seconds 2]
+                                       [--rounds 4] [--body NAME]
 
-Real processes over loopback: a client and a Turbopuffer in C (`peers.c`) on one processor, the
-gateway on another, its cache off. Ways are measured in alternation, and compared within one run.
-"floor" is an application that reads the body and answers, served the same way without a gateway.
+Real processes over loopback: a client and a Turbopuffer in C (`peers.c`) on one processor, one
+server after the other on another. Ways are measured in alternation, and compared within one run:
+
+- bare: an application that reads the body and answers, on the gateway's own server
+- nginx: a reverse proxy and nothing else, if it is installed
+- plain, typed: gateways as one writes them in an afternoon, and in a second one (`bench/floors`)
+- off, lmdb: the gateway, without a cache and with that of one host
+- session: the gateway without a cache, by aiohttp's own client
 """
 
 import argparse
 import contextlib
-import dataclasses
-import os
-import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench import bodies
-from tests.fakes.client import AUTH, request_bytes
-from tests.fakes.gateway import clean_environment, wait_until_listening
+from bench.floors import nginx
+from bench.request.processes import (
+    GRANIAN,
+    HEADERS,
+    Measured,
+    compiled,
+    drive,
+    pin,
+    processor_s,
+    started,
+)
+from tests.fakes.client import request_bytes
 from tests.fakes.upstream import unused_port
 
-WAYS = ("floor", "direct", "session")
+WAYS = ("bare", "nginx", "plain", "typed", "off", "lmdb", "session")
 
-# What an official client sends, so that there are as many headers to pass on as there would be.
-HEADERS = [
-    AUTH,
-    (b"Content-Type", b"application/json"),
-    (b"Accept", b"application/json"),
-    (b"Accept-Encoding", b"gzip"),
-    (b"User-Agent", b"Turbopuffer/Python 3.1.0"),
-    (b"X-Stainless-Lang", b"python"),
-    (b"X-Stainless-Retry-Count", b"0"),
-]
-
-GRANIAN = ("--interface", "asgi", "--loop", "uvloop", "--runtime-mode", "st", "--no-ws")
+# Port and process of each way's server.
+Running = dict[str, tuple[int, int]]
 
 
-@dataclasses.dataclass
-class Measured:
-    """Microseconds of processor time a request, and requests a second, of each round."""
-
-    cost_us: list[float] = dataclasses.field(default_factory=list)
-    rate: list[float] = dataclasses.field(default_factory=list)
-
-    def line(self) -> str:
-        cost, low, high = statistics.median(self.cost_us), min(self.cost_us), max(self.cost_us)
-        return f"{cost:8.1f} [{low:.1f}..{high:.1f}] us  {statistics.median(self.rate):8.0f} req/s"
+def command(way: str, folder: Path, port: int, upstream: int) -> tuple[list[str], dict[str, str]]:
+    """Give the words that start the server of a way, and its environment."""
+    settings = {"TPUF_URL": f"http://127.0.0.1:{upstream}"}
+    if way == "nginx":
+        return nginx.command(folder, port, upstream), settings
+    if way in ("bare", "plain", "typed"):
+        words = [sys.executable, "-m", "granian", *GRANIAN, "--port", str(port)]
+        return [*words, f"bench.floors.{way}:app"], settings
+    settings |= {"PORT": str(port), "HEVFAST_DATA_DIR": str(folder)}
+    settings["HEVFAST_CACHE"] = "lmdb" if way == "lmdb" else "off"
+    settings["HEVFAST_UPSTREAM_CLIENT"] = "session" if way == "session" else "direct"
+    return [sys.executable, "-m", "hevfast", "serve"], settings
 
 
 @contextlib.contextmanager
-def started(words: list[str], port: int, folder: Path, **settings: str) -> Iterator[int]:
-    """Start a server; give the id of its process."""
-    log = folder / f"log-{port}"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            words, env=clean_environment(**settings), stdout=output, stderr=output
-        )
-    try:
-        wait_until_listening(process, port, log)
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def compiled(folder: Path) -> str:
-    program = folder / "peers"
-    source = Path(__file__).with_name("peers.c")
-    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-o", program, source], check=True)
-    return str(program)
-
-
-def processor_s(parent: int) -> float:
-    """Give the processor time of a process and its children, threads included, in seconds."""
-    spent = 0
-    for process in [parent, *_children(parent)]:
-        for task in Path(f"/proc/{process}/task").iterdir():
-            spent += int((task / "schedstat").read_text().split()[0])
-    return spent / 1e9
-
-
-def _children(parent: int) -> list[int]:
-    tasks = Path(f"/proc/{parent}/task").iterdir()
-    return [int(word) for task in tasks for word in (task / "children").read_text().split()]
-
-
-def pin(process: int, processor: int) -> None:
-    """Keep a process and its children on one processor, if there are several."""
-    own = sorted(os.sched_getaffinity(0))
-    chosen = {own[processor % len(own)]}
-    for each in [process, *_children(process)]:
-        for task in Path(f"/proc/{each}/task").iterdir():
-            os.sched_setaffinity(int(task.name), chosen)
-
-
-@contextlib.contextmanager
-def servers(
-    folder: Path, peers: str, ways: tuple[str, ...]
-) -> Iterator[dict[str, tuple[int, int]]]:
-    """Start the stub and one server a way; give port and process of each."""
+def servers(folder: Path, peers: str, ways: Sequence[str]) -> Iterator[Running]:
+    """Start the stub and one server a way."""
     with contextlib.ExitStack() as stack:
         upstream = unused_port()
         stub = stack.enter_context(started([peers, "stub", str(upstream)], upstream, folder))
@@ -109,37 +65,19 @@ def servers(
         running = {}
         for way in ways:
             port = unused_port()
-            words = [sys.executable, "-m", "hevfast", "serve"]
-            settings = {"HEVFAST_CACHE": "off", "PORT": str(port)}
-            settings["TPUF_URL"] = f"http://127.0.0.1:{upstream}"
-            if way == "floor":
-                words = [sys.executable, "-m", "granian", *GRANIAN, "--port", str(port)]
-                words.append("bench.request.floor:app")
-            else:
-                settings["HEVFAST_UPSTREAM_CLIENT"] = way
+            words, settings = command(way, folder, port, upstream)
             process = stack.enter_context(started(words, port, folder, **settings))
             pin(process, 0)
             running[way] = (port, process)
         yield running
 
 
-def drive(peers: str, port: int, connections: int, seconds: float, request: Path) -> int:
-    """Keep the connections busy; give how many answers came, all of them 200."""
-    words = [peers, "drive", str(port), str(connections), str(seconds), str(request)]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    pin(process.pid, 1)
-    output, _ = process.communicate(timeout=seconds + 30)
-    if process.returncode:
-        raise RuntimeError(f"a load of {connections} connections failed")
-    return int(output.split()[1])
-
-
 def measure(
     body: bytes,
-    connections: list[int],
+    connections: Sequence[int],
     seconds: float,
     rounds: int,
-    ways: tuple[str, ...] = WAYS,
+    ways: Sequence[str],
 ) -> dict[int, dict[str, Measured]]:
     """Give the cost of a write of `body` by number of connections and way."""
     with tempfile.TemporaryDirectory() as name:
@@ -155,15 +93,15 @@ def measure(
                 for count in connections:
                     for way, (port, process) in running.items():
                         before = processor_s(process)
-                        answers = drive(peers, port, count, seconds, request)
+                        load = drive(peers, port, count, seconds, request)
                         spent = processor_s(process) - before
-                        result[count][way].cost_us.append(spent / answers * 1e6)
-                        result[count][way].rate.append(answers / seconds)
+                        result[count][way].add(spent, seconds, load)
         return result
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["bare", "off", "session"])
     parser.add_argument("--connections", type=int, nargs="+", default=[64, 8])
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--rounds", type=int, default=4)
@@ -171,7 +109,7 @@ def main() -> None:
     given = parser.parse_args()
     body = bodies.body(given.body)
     print(f"{given.body}, {len(body)} bytes; {given.rounds} rounds of {given.seconds:g} s")
-    result = measure(body, given.connections, given.seconds, given.rounds)
+    result = measure(body, given.connections, given.seconds, given.rounds, given.ways)
     for count, ways in result.items():
         for way, measured in ways.items():
             print(f"{count:4} connections  {way:8} {measured.line()}")

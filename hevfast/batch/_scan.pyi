@@ -50,6 +50,8 @@ class Stamped:
 
 @final
 class Mirror:
+    @property
+    def given_bytes(self) -> int: ...
     def __init__(
         self, plan: Plan, now_ms: int, shard_count: int, stamp_shard: bool, row_bytes_max: int
     ) -> None: ...

@@ -72,7 +72,8 @@ def rows_of(
 
     In parts of up to a thousand rows. Attributes are None for rows that are not to be cached.
     """
-    left = WRITE_BYTES_MAX
-    for op, rows in Mirror(plan, now_ms, shard_count, stamp_shard, ROW_BYTES_MAX):
-        left -= sum(len(row) for _, _, row in rows if row is not None)
-        yield Key(op), rows if left >= 0 else [(digest, text, None) for digest, text, _ in rows]
+    mirror = Mirror(plan, now_ms, shard_count, stamp_shard, ROW_BYTES_MAX)
+    for op, rows in mirror:
+        if mirror.given_bytes > WRITE_BYTES_MAX:
+            rows = [(digest, text, None) for digest, text, _ in rows]
+        yield Key(op), rows

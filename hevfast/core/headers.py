@@ -18,6 +18,9 @@ HOP_BY_HOP = frozenset(
     }
 )
 
+# Of an answer: the gateway puts its own name there.
+DROPPED = frozenset({b"server"})
+
 # Some servers let these replace the method or the path of a request. The gateway judges a
 # request by its real method and path, so nothing may change them behind it.
 OVERRIDES = frozenset(
@@ -37,17 +40,14 @@ def connection_names(value: bytes) -> set[bytes]:
 
 
 def answer_headers(raw: tuple[tuple[bytes, bytes], ...]) -> Headers:
-    """Give the end-to-end headers of an upstream answer, in order, repeats included.
-
-    `server` is left out because the gateway puts its own name there.
-    """
+    """Give the end-to-end headers of an upstream answer, in order, repeats included."""
     kept: Headers = []
     named: set[bytes] = set()
     for name, value in raw:
         lower = name.lower()
         if lower == b"connection":
             named |= connection_names(value)
-        elif lower not in HOP_BY_HOP and lower != b"server":
+        elif lower not in HOP_BY_HOP and lower not in DROPPED:
             kept.append((lower, value))
     if named:
         # A length or a type is never for one hop only, whatever the header claims.

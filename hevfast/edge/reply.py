@@ -10,7 +10,7 @@ from hevfast.core.errors import AnswerTornError, GatewayError
 if TYPE_CHECKING:
     import asyncio
 
-    from hevfast.upstream.exchange import Answer
+    from hevfast.upstream.answer import Answer, Stream
 
 Send = Callable[[Any], Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]
@@ -70,11 +70,20 @@ async def relay(send: Send, answer: "Answer", gone: "asyncio.Future[Any] | None"
     """
     headers = answer.headers
     headers.append(SERVER)
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    start = {"type": "http.response.start", "status": answer.status, "headers": headers}
     body = answer.body
     if isinstance(body, bytes):
+        await send(start)
         await send({"type": "http.response.body", "body": body})
         return
+    try:
+        await send(start)
+        await _pass_on(send, body, gone)
+    finally:
+        await body.aclose()
+
+
+async def _pass_on(send: Send, body: "Stream", gone: "asyncio.Future[Any] | None") -> None:
     try:
         async for piece in body:
             if gone is not None and gone.done():
@@ -85,5 +94,3 @@ async def relay(send: Send, answer: "Answer", gone: "asyncio.Future[Any] | None"
         raise
     except Exception as error:
         raise AnswerTornError("the answer could not be passed on") from error
-    finally:
-        await body.aclose()

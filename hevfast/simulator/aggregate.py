@@ -2,18 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from . import shapes
 from .answers import bad_request
+from .attribute import Schema
+from .document import Document
 from .filters import known
 from .limits import GROUPS_MAX, INT_MIN, UINT_MAX
-from .namespace import Document
-from .schema import Schema
 from .types import Kind
-from .values import Id, spelling
-
-Row: TypeAlias = tuple[Id, Document]
+from .values import spelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +32,26 @@ def parse_aggregation(aggregate_by: object, group_by: object, schema: Schema) ->
         raise bad_request("aggregate_by: expected at least one function")
     if group_by is None:
         return Aggregation(functions)
-    if isinstance(group_by, dict):
-        groups = tuple(_unique(label, spec, schema) for label, spec in group_by.items())
-    else:
-        groups = tuple(_plain(name, schema) for name in shapes.texts("group_by", group_by))
-    return Aggregation(functions, groups)
+    groups: list[tuple[str, str, bool]] = []
+    for part in [group_by] if isinstance(group_by, dict) else shapes.sequence("group_by", group_by):
+        if isinstance(part, dict):
+            groups.extend(_unique(label, spec, schema) for label, spec in part.items())
+        else:
+            groups.append(_plain(shapes.text("group_by", part), schema))
+    return Aggregation(functions, tuple(groups))
 
 
-def totals(aggregation: Aggregation, rows: Iterable[Row]) -> dict[str, object]:
+def totals(aggregation: Aggregation, rows: Iterable[Document]) -> dict[str, object]:
     """Compute each function over all rows."""
     held = list(rows)
     return {label: _apply(function, name, held) for label, function, name in aggregation.functions}
 
 
 def grouped(
-    aggregation: Aggregation, rows: Iterable[Row], schema: Schema, groups_max: int
+    aggregation: Aggregation, rows: Iterable[Document], schema: Schema, groups_max: int
 ) -> list[dict[str, object]]:
     """Compute each function per group, ordered by group key, null first."""
-    groups: dict[tuple[Any, ...], list[Row]] = {}
+    groups: dict[tuple[Any, ...], list[Document]] = {}
     for row in rows:
         for key in _keys(aggregation.groups, row):
             groups.setdefault(key, []).append(row)
@@ -100,11 +100,11 @@ def _unique(label: str, spec: object, schema: Schema) -> tuple[str, str, bool]:
     raise bad_request(f'group_by: `{label}`: expected ["ForEachUnique", filterable attribute]')
 
 
-def _keys(groups: Sequence[tuple[str, str, bool]], row: Row) -> list[tuple[Any, ...]]:
+def _keys(groups: Sequence[tuple[str, str, bool]], row: Document) -> list[tuple[Any, ...]]:
     """List the group keys of one row: the product of the unique elements of its arrays."""
     keys: list[tuple[Any, ...]] = [()]
     for _, name, _ in groups:
-        value: Any = row[0] if name == "id" else row[1].attributes.get(name)
+        value: Any = row.id if name == "id" else row.attributes.get(name)
         parts = list(dict.fromkeys(value)) if isinstance(value, list) else [value]
         keys = [(*key, part) for key in keys for part in parts]
         if len(keys) > GROUPS_MAX:
@@ -112,12 +112,10 @@ def _keys(groups: Sequence[tuple[str, str, bool]], row: Row) -> list[tuple[Any, 
     return keys
 
 
-def _apply(function: str, name: str | None, rows: list[Row]) -> int | float:
+def _apply(function: str, name: str | None, rows: list[Document]) -> int | float:
     if name is None or name == "id":
         return len(rows)
-    values: list[Any] = [
-        value for _, document in rows if (value := document.attributes.get(name)) is not None
-    ]
+    values: list[Any] = [value for row in rows if (value := row.attributes.get(name)) is not None]
     if function == "Count":
         return len(values)
     total: int | float = sum(values)

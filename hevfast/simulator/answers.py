@@ -14,10 +14,11 @@ HEART = "💔 "
 class Refusal(Exception):  # noqa: N818  (it is an answer, not a fault of the program)
     """An answer with an error status; raised anywhere, rendered in one place."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, retry_after_s: float | None = None) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
+        self.retry_after_s = retry_after_s
 
     def body(self) -> bytes:
         return error_body(self.text)
@@ -56,20 +57,21 @@ def query_billing(queried_bytes: int, returned_bytes: int) -> dict[str, int]:
     }
 
 
-def query_performance(started_s: float, row_count: int) -> Mapping[str, object]:
-    """Describe a query of `row_count` rows that began at `started_s` on the monotonic clock.
+def query_performance(
+    arrived_s: float, started_s: float, row_count: int, unindexed_count: int
+) -> Mapping[str, object]:
+    """Describe a query of `row_count` rows: when it came and when its turn was, monotonic.
 
-    Nothing is ever indexed here, so each query scans every row: `exhaustive_search_count` counts
-    them before filtering. Times are at least one millisecond because clients expect them positive.
+    `exhaustive_search_count` counts the rows that are not indexed, before filtering. Times are at
+    least one millisecond because clients expect them positive.
     """
-    elapsed_ms = elapsed_ms_since(started_s)
     return {
         # Clients declare a float, so an integer would be another JSON type.
         "cache_hit_ratio": 1.0,
         "cache_temperature": "hot",
-        "server_total_ms": elapsed_ms,
-        "query_execution_ms": elapsed_ms,
-        "exhaustive_search_count": row_count,
+        "server_total_ms": elapsed_ms_since(arrived_s),
+        "query_execution_ms": elapsed_ms_since(started_s),
+        "exhaustive_search_count": unindexed_count,
         "approx_namespace_size": row_count,
     }
 

@@ -1,9 +1,7 @@
-"""The simulator as an ASGI application: routes, and the handlers behind them."""
+"""The simulator as an ASGI application: its routes, and the handlers that only look at state."""
 
-import asyncio
-import time
+import re
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -13,47 +11,46 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from . import metadata
-from .answers import HEART, Refusal, bad_request, query_billing, query_performance
-from .catalogue import Catalogue, check_namespace_name
-from .faults import Faults
-from .limits import OPERATIONS_MAX, QUERIES_MAX
-from .namespace import Namespace
+from .answers import Refusal
 from .options import Options
-from .query import Found, check_consistency, parse_query, run, vector_encoding
-from .render import result, size_estimate
-from .shapes import mapping, sequence
-from .transport import (
-    BearerGate,
-    error_response,
-    json_response,
-    off_loop,
-    read_body,
-    read_fields,
-    respond,
-)
-from .write import decode_copy, decode_write
+from .querying import Querying
+from .service import Handler, Service
+from .transport import BearerGate, error_response, json_response, read_fields
+from .writing import Writing
+
+CONTROL_PATH = "/_simulator"
 
 
 def build(options: Options | None = None) -> ASGIApp:
     """Build one simulator with its own empty state."""
-    simulator = Simulator(options or Options())
+    service = Service(options or Options())
+    writing, querying, looking = Writing(service), Querying(service), Looking(service)
     one = "namespaces/{name}"
+
+    def route(method: str, path: str, operation: str, handler: Handler) -> Route:
+        return Route(path, service.endpoint(operation, handler), methods=[method])
+
     routes = [
-        Route(f"/v2/{one}", simulator.write, methods=["POST"]),
-        Route(f"/v2/{one}", simulator.delete, methods=["DELETE"]),
-        Route(f"/v2/{one}/async", simulator.start_copy, methods=["POST"]),
-        Route(f"/v2/{one}/query", simulator.query, methods=["POST"]),
-        Route(f"/v2/{one}/explain_query", simulator.explain, methods=["POST"]),
-        Route(f"/v2/{one}/metadata", simulator.metadata_v2, methods=["GET"]),
-        Route(f"/v1/{one}/metadata", simulator.metadata_v1, methods=["GET"]),
-        Route(f"/v1/{one}/metadata", simulator.update_metadata, methods=["PATCH"]),
-        Route(f"/v1/{one}/schema", simulator.schema, methods=["GET"]),
-        Route(f"/v1/{one}/schema", simulator.update_schema, methods=["POST"]),
-        Route(f"/v1/{one}/hint_cache_warm", simulator.warm, methods=["GET"]),
-        Route(f"/v1/{one}/_debug/recall", simulator.recall, methods=["POST"]),
-        Route(f"/v1/{one}/operations/{{token}}", simulator.operation, methods=["GET"]),
-        Route("/v1/namespaces", simulator.list_names, methods=["GET"]),
+        route("POST", f"/v2/{one}", "write", writing.write),
+        route("DELETE", f"/v2/{one}", "other", writing.delete),
+        route("POST", f"/v2/{one}/async", "other", writing.start_copy),
+        route("POST", f"/v2/{one}/query", "query", querying.query),
+        route("POST", f"/v2/{one}/explain_query", "other", querying.explain),
+        route("GET", f"/v2/{one}/metadata", "metadata", looking.metadata_v2),
+        route("GET", f"/v1/{one}/metadata", "metadata", looking.metadata_v1),
+        route("PATCH", f"/v1/{one}/metadata", "other", looking.update_metadata),
+        route("GET", f"/v1/{one}/schema", "other", looking.schema),
+        route("POST", f"/v1/{one}/schema", "other", looking.update_schema),
+        route("GET", f"/v1/{one}/hint_cache_warm", "other", looking.warm),
+        route("POST", f"/v1/{one}/_debug/recall", "other", querying.recall),
+        route("GET", f"/v1/{one}/_debug/purge_cache", "other", looking.purge_cache),
+        route("GET", f"/v1/{one}/_debug/warm_cache", "other", looking.warm_cache),
+        route("GET", f"/v1/{one}/operations/{{token}}", "other", writing.operation),
+        route("GET", "/v1/namespaces", "other", looking.list_names),
     ]
+    if service.options.control:
+        routes.append(Route(CONTROL_PATH, looking.control, methods=["GET"]))
+        routes.append(Route(CONTROL_PATH, looking.update_control, methods=["PATCH"]))
     app = Starlette(
         routes=routes,
         middleware=[Middleware(BearerGate)],
@@ -64,163 +61,72 @@ def build(options: Options | None = None) -> ASGIApp:
     return app
 
 
-class Simulator:
-    """Handlers over one catalogue. Query strings such as `stainless_overload` and the header
-    `Prefer: respond-async` are accepted and have no effect, which the protocol allows."""
+class Looking:
+    """Handlers of metadata, schema, cache hints, the list of names, and the simulator's own."""
 
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._catalogue = Catalogue(options)
-        self._faults = Faults(options)
-        self._operations: dict[str, dict[str, object]] = {}
-        self._operation_count = 0
-
-    def __repr__(self) -> str:
-        return f"<Simulator {self._catalogue!r} {self._faults!r}>"
-
-    async def write(self, request: Request) -> Response:
-        started_s = time.monotonic()
-        name = check_namespace_name(request.path_params["name"])
-        body = await read_body(request)
-        fault = self._faults.next()
-        if fault is not None:
-            raise fault
-        dense, other = self._catalogue.vector_names(name)
-        write = await off_loop(len(body), decode_write, body, dense, other)
-        await self._commit_time(started_s)
-        return await json_response(request, self._catalogue.write(name, write, started_s))
-
-    async def _commit_time(self, started_s: float) -> None:
-        """Wait until the write is due; it becomes visible only then, right before its answer."""
-        left_s = self._options.commit_ms / 1000 - (time.monotonic() - started_s)
-        if left_s > 0:
-            await asyncio.sleep(left_s)
-
-    async def delete(self, request: Request) -> Response:
-        self._catalogue.delete(request.path_params["name"])
-        return await json_response(request, {"status": "OK"})
-
-    async def start_copy(self, request: Request) -> Response:
-        """Copy at once; the operation is finished when it is first polled."""
-        started_at = time.monotonic()
-        name = check_namespace_name(request.path_params["name"])
-        write = decode_copy(await read_body(request))
-        outcome: dict[str, object]
-        try:
-            outcome = {"success": self._catalogue.write(name, write, started_at)}
-        except Refusal as fault:
-            detail: object = {"status": "error", "error": HEART + fault.text}
-            outcome = {"error": {"status_code": fault.status, "detail": detail}}
-        self._operation_count += 1
-        token = f"op_{self._operation_count}"
-        now = metadata.timestamp_now()
-        times = {"start_time": now, "finish_time": now}
-        finished: dict[str, object] = {"status": "finished", **times, "result": outcome}
-        self._operations[f"{name}/{token}"] = finished
-        if len(self._operations) > OPERATIONS_MAX:
-            del self._operations[next(iter(self._operations))]
-        return await json_response(request, {"token": token})
-
-    async def operation(self, request: Request) -> Response:
-        found = self._operations.get("{name}/{token}".format(**request.path_params))
-        if found is None:
-            raise Refusal(404, f"operation '{request.path_params['token']}' was not found")
-        return await json_response(request, found)
-
-    async def query(self, request: Request) -> Response:
-        started_s = time.monotonic()
-        fields = await read_fields(request)
-        namespace = self._find(request)
-        check_consistency(fields.get("consistency"))
-        encoding = vector_encoding(fields.get("vector_encoding"))
-        many = fields.get("queries")
-        queries = [fields] if many is None else _sub_queries(fields)
-        # All parts of a multi-query run here, without an await between them: one snapshot.
-        parsed = [parse_query(part, namespace.schema) for part in queries]
-        found = [run(namespace, query) for query in parsed]
-        queried_bytes = namespace.logical_bytes
-        row_count = len(namespace.documents)
-
-        def render() -> bytes:
-            parts = [result(part, encoding) for part in found]
-            returned_bytes = sum(size_bytes for _, size_bytes in parts)
-            results = [part for part, _ in parts]
-            answer: dict[str, object] = {"results": results} if many is not None else results[0]
-            answer["billing"] = query_billing(queried_bytes * len(found), returned_bytes)
-            answer["performance"] = query_performance(started_s, row_count)
-            return msgspec.json.encode(answer)
-
-        body = await off_loop(_size(found), render)
-        return await off_loop(len(body), respond, request, body)
-
-    async def explain(self, request: Request) -> Response:
-        fields = await read_fields(request)
-        namespace = self._find(request)
-        query = parse_query(fields, namespace.schema)
-        return await json_response(request, {"plan_text": metadata.plan_text(namespace, query)})
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        # Namespaces whose cache was warmed and not purged since.
+        self._warm: set[str] = set()
 
     async def metadata_v2(self, request: Request) -> Response:
-        return await json_response(request, metadata.metadata_v2(self._find(request)))
+        return await json_response(request, metadata.metadata_v2(self._service.find(request)))
 
     async def metadata_v1(self, request: Request) -> Response:
-        return await json_response(request, metadata.metadata_v1(self._find(request)))
+        return await json_response(request, metadata.metadata_v1(self._service.find(request)))
 
     async def update_metadata(self, request: Request) -> Response:
         fields = await read_fields(request)
-        namespace = self._find(request)
+        namespace = self._service.find(request)
         metadata.update_metadata(namespace, fields)
         return await json_response(request, metadata.metadata_v1(namespace))
 
     async def schema(self, request: Request) -> Response:
-        return await json_response(request, metadata.schema_view(self._find(request)))
+        return await json_response(request, metadata.schema_view(self._service.find(request)))
 
     async def update_schema(self, request: Request) -> Response:
         fields = await read_fields(request)
-        namespace = self._catalogue.update_schema(request.path_params["name"], fields)
+        namespace = self._service.catalogue.update_schema(request.path_params["name"], fields)
         return await json_response(request, metadata.schema_view(namespace))
 
     async def warm(self, request: Request) -> Response:
-        self._find(request)
+        self._service.find(request)
         answer = {"status": "ACCEPTED", "message": "cache warm hint accepted"}
         return await json_response(request, answer, 202)
 
-    async def recall(self, request: Request) -> Response:
-        fields = await read_fields(request)
-        return await json_response(request, metadata.recall(self._find(request), fields))
+    async def purge_cache(self, request: Request) -> Response:
+        self._warm.discard(self._service.find(request).name)
+        return await json_response(request, {"status": "OK"})
+
+    async def warm_cache(self, request: Request) -> Response:
+        name = self._service.find(request).name
+        if name in self._warm:
+            raise Refusal(409, f"the cache of namespace '{name}' is warm already")
+        self._warm.add(name)
+        return await json_response(request, {"status": "OK"})
 
     async def list_names(self, request: Request) -> Response:
         asked = request.query_params
-        page = self._catalogue.page(
+        page = self._service.catalogue.page(
             asked.get("prefix", ""), asked.get("cursor", ""), asked.get("page_size", "")
         )
         return await json_response(request, page)
 
-    def _find(self, request: Request) -> Namespace:
-        return self._catalogue.find(request.path_params["name"])
+    async def control(self, request: Request) -> Response:
+        return await json_response(request, self._service.conditions.view())
 
-
-def _sub_queries(fields: dict[str, object]) -> list[dict[str, object]]:
-    for name in ("rerank_by", "limit", "offset"):
-        if fields.get(name) is not None:
-            raise bad_request(f"not simulated: {name} beside queries")
-    parts = sequence("queries", fields["queries"])
-    if not 1 <= len(parts) <= QUERIES_MAX:
-        raise bad_request(f"queries: found {len(parts)}, expected 1 to {QUERIES_MAX}")
-    queries = [mapping("queries", part) for part in parts]
-    for name in ("consistency", "vector_encoding"):
-        if any(name in query for query in queries):
-            raise bad_request(f"queries: {name} belongs beside queries, not inside")
-    return queries
-
-
-def _size(found: list[Found]) -> int:
-    return sum(size_estimate(part) for part in found)
+    async def update_control(self, request: Request) -> Response:
+        self._service.conditions.update(await read_fields(request))
+        return await json_response(request, self._service.conditions.view())
 
 
 async def _refused(request: Request, fault: Exception) -> Response:
     if not isinstance(fault, Refusal):  # Registered for this type; the signature cannot say so.
         return await _broken(request, fault)
-    return error_response(fault.status, fault.text)
+    response = error_response(fault.status, fault.text)
+    if fault.retry_after_s is not None:
+        response.headers["retry-after"] = re.sub(r"\.0$", "", str(fault.retry_after_s))
+    return response
 
 
 async def _unknown(request: Request, fault: Exception) -> Response:

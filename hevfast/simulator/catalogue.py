@@ -7,6 +7,7 @@ from bisect import bisect_right
 
 from .answers import Refusal, bad_request, namespace_missing
 from .commit import commit, copy_answer, write_answer
+from .indexing import Indexing
 from .limits import NAMESPACE_NAME_BYTES_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from .namespace import Namespace
 from .options import Options
@@ -26,8 +27,9 @@ def check_namespace_name(name: str) -> str:
 class Catalogue:
     """The namespaces. Every method runs to its end between two awaits and is thereby atomic."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, indexing: Indexing) -> None:
         self._options = options
+        self._indexing = indexing
         self._namespaces: dict[str, Namespace] = {}
 
     def __repr__(self) -> str:
@@ -37,6 +39,7 @@ class Catalogue:
         namespace = self._namespaces.get(check_namespace_name(name))
         if namespace is None:
             raise namespace_missing(name)
+        namespace.catch_up()
         return namespace
 
     def vector_names(self, name: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -53,6 +56,8 @@ class Catalogue:
         namespace = self._namespaces.get(name)
         if namespace is not None:
             check_writable(namespace)
+            namespace.catch_up()
+            self._check_backlog(namespace, write)
         if write.copy_from is not None:
             return self._copy(name, write.copy_from, write, started_s)
         if write.branch_from is not None:
@@ -66,13 +71,23 @@ class Catalogue:
         # answers on a missing one is unconfirmed; clients treat 404 as "nothing to do".
         if write.create is False or not (write.carries_documents or write.create):
             raise namespace_missing(name)
-        namespace = Namespace(name)
+        namespace = Namespace(name, self._indexing)
         planned = plan(namespace, write, self._options, fresh=True)
         namespace.encryption = write.encryption or namespace.encryption
         namespace.shard_count = write.shard_count
         commit(planned)
         self._namespaces[name] = namespace
         return write_answer(planned, started_s)
+
+    def _check_backlog(self, namespace: Namespace, write: Write) -> None:
+        """Push back while too much is not indexed; only plain upserts and deletes may pass.
+
+        The text is unconfirmed.
+        """
+        if not namespace.is_backlogged or (write.disable_backpressure and not write.reads):
+            return
+        unindexed = namespace.backlog.size_bytes
+        raise Refusal(429, f"namespace '{namespace.name}' has {unindexed} bytes of unindexed data")
 
     def _copy(
         self, name: str, source_name: str, write: Write, started_s: float

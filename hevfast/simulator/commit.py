@@ -1,8 +1,8 @@
 """Making a planned write visible, and answering it."""
 
 from .answers import elapsed_ms_since, query_billing
+from .attribute import dense_names
 from .plan import Plan
-from .schema import dense_names
 from .staging import Staged, Staging
 from .values import Id
 from .write import Write
@@ -14,18 +14,28 @@ def commit(planned: Plan) -> None:
     namespace = staging.namespace
     if staging.dropped:
         namespace.strip(staging.dropped)
-    namespace.schema = planned.schema
+        for name in staging.dropped:
+            namespace.texts.pop(name, None)
+    namespace.change_schema(planned.schema)
     namespace.metric = namespace.metric or planned.write.metric
     for name in dense_names(planned.schema):
         namespace.ensure_column(name, planned.schema[name].type)
-    arriving = {id_: staged for id_, staged in staging.changes.items() if staged is not None}
+    # A patched document keeps its vectors where they are.
+    arriving = {
+        id_: staged
+        for id_, staged in staging.changes.items()
+        if staged is not None and staged.field is not None
+    }
     slots = namespace.slots_for(arriving)
     for id_, change in staging.changes.items():
         if change is None:
             namespace.remove(id_)
         else:
-            namespace.put(id_, slots[id_], change.attributes, change.size_bytes)
+            slot = slots[id_] if id_ in slots else namespace.documents[id_].slot
+            namespace.put(id_, slot, change.attributes, change.size_bytes)
     _put_vectors(planned, arriving, slots)
+    # The index must hear of each deletion, too; that it counts for one id is our own guess.
+    namespace.finish_write(planned.written_bytes + 8 * len(staging.deleted))
     namespace.touch(wrote=True)
 
 

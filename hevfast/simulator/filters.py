@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from . import shapes
-from .answers import Refusal, bad_request, not_simulated
+from .answers import Refusal, bad_request
+from .attribute import Attribute, Schema
 from .comparisons import OPERATORS, Test
 from .limits import FILTER_DEPTH_MAX
-from .schema import Attribute, Schema
+from .textfilters import TEXT_OPERATORS, check_options
 from .types import Type
 from .values import Attributes, Id, Value, read_id, spelling
 
@@ -16,9 +17,6 @@ Predicate: TypeAlias = Callable[[Id, Attributes, Attributes], bool]
 
 NOTHING: Attributes = {}
 
-_TEXT_OPERATORS = frozenset(
-    {"ContainsAllTokens", "ContainsAnyToken", "ContainsTokenSequence", "Fuzzy"}
-)
 # With these, `{"$ref_new": attr}` may stand in the value position.
 _REFERRING = frozenset({"Eq", "NotEq", "Lt", "Lte", "Gt", "Gte"})
 
@@ -57,7 +55,7 @@ def _compile(filter_: object, schema: Schema, references: bool, depth_left: int)
             inner = _compile(clause, schema, references, depth_left - 1)
             return lambda id_, stored, new: not inner(id_, stored, new)
         case [str(name), str(op), operand, *options] if len(options) <= 1:
-            return _leaf(name, op, operand, schema, references)
+            return _leaf(name, op, operand, options, schema, references)
     raise bad_request(
         "filters: expected [attribute, operator, value], [And|Or, [filters]] or [Not, filter]"
     )
@@ -71,20 +69,30 @@ def _any(tests: list[Predicate]) -> Predicate:
     return lambda id_, stored, new: any(test(id_, stored, new) for test in tests)
 
 
-def _leaf(name: str, op: str, operand: object, schema: Schema, references: bool) -> Predicate:
-    if op in _TEXT_OPERATORS:
-        raise not_simulated(f"the full-text filter {op}")
-    if op not in OPERATORS:
+def is_operator(word: object) -> bool:
+    """Whether a word in the second place makes an array a filter."""
+    return word in OPERATORS or word in TEXT_OPERATORS
+
+
+def _leaf(
+    name: str, op: str, operand: object, given: list[object], schema: Schema, references: bool
+) -> Predicate:
+    if not is_operator(op):
         raise bad_request(f"filter error in key `{name}`: unknown operator {op}")
     entry = known(name, schema)
-    _check_index(name, op, entry)
+    options = shapes.mapping(op, given[0]) if given and given[0] is not None else {}
 
     def test_for(value: object) -> Test:
         try:
+            if op in TEXT_OPERATORS:
+                return TEXT_OPERATORS[op](op, entry, value, options)
+            check_options(op, options, set())
             return OPERATORS[op](op, entry.type, value)
         except Refusal as fault:
             raise Refusal(fault.status, f"filter error in key `{name}`: {fault.text}") from fault
 
+    if op not in TEXT_OPERATORS:
+        _check_index(name, op, entry)
     if isinstance(operand, dict) and "$ref_new" in operand:
         if not references:
             raise bad_request(
@@ -103,6 +111,9 @@ def known(name: str, schema: Schema) -> Attribute:
     entry = schema.get(name)
     if entry is None:
         raise bad_request(f"filter error in key `{name}`: attribute not found")
+    if entry.is_building:
+        # The documents of May 2026 say 202, later material says 409.
+        raise Refusal(409, f"an index of attribute `{name}` is still being built")
     return entry
 
 

@@ -17,6 +17,7 @@ ATTRIBUTE_NAME_BYTES_MAX = 128
 ATTRIBUTES_MAX = 1024
 ID_BYTES_MAX = 64
 VALUE_BYTES_MAX = 8 * 1024 * 1024
+DOCUMENT_BYTES_MAX = 64 * 1024 * 1024
 FILTERABLE_VALUE_BYTES_MAX = 4 * 1024
 DIMENSIONS_MAX = 10_752
 SPARSE_NON_ZEROS_MAX = 1024
@@ -26,6 +27,22 @@ SHARDS_MAX = 256
 PATCH_BY_FILTER_ROWS_MAX = 50_000
 DELETE_BY_FILTER_ROWS_MAX = 5_000_000
 
+# Bytes of a namespace from which on it is indexed, which is when its approximate size is known.
+# That there is such a bound is seen in official tests; where it lies is our own guess.
+INDEXED_BYTES_MIN = 64 * 1024
+
+# Above this many bytes that are not indexed, writes and strong queries are refused.
+UNINDEXED_BYTES_MAX = 2_000_000_000
+
+# Per namespace: rows and bytes written a second, slots of concurrent queries, how many slots a
+# nearest-neighbour query and an aggregation take, and milliseconds that one may wait for them.
+WRITE_ROWS_PER_S = 10_000
+WRITE_BYTES_PER_S = 32_000_000
+QUERY_SLOTS_MAX = 16
+NEAREST_SLOTS = 2
+AGGREGATION_SLOTS = 4
+QUERY_WAIT_MS_MAX = 800
+
 QUERIES_MAX = 16
 ROWS_MAX = 10_000
 GROUPS_MAX = 10_000
@@ -33,6 +50,11 @@ ORDER_KEYS_MAX = 8
 # Rows when a query names no limit. The documents require one; older behaviour was ten
 # (unconfirmed).
 ROWS_DEFAULT = 10
+
+# Characters of a full-text query, attributes computed for a row, fragments of a highlight.
+QUERY_CHARS_MAX = 8192
+COMPUTED_MAX = 256
+FRAGMENTS_MAX = 1024
 
 PAGE_SIZE_MAX = 1000
 PAGE_SIZE_DEFAULT = 100

@@ -7,10 +7,12 @@ import numpy as np
 
 from . import shapes
 from .answers import bad_request
-from .namespace import Namespace, Ordered
+from .attribute import Attribute, dense_names
+from .document import Rows
+from .filters import NOTHING, compiled
+from .namespace import Namespace
 from .query import Query
-from .rank import ByAttributes, ByDistance, nearest
-from .schema import Attribute, dense_names
+from .rank import ByAttributes, ByDistance, ByInteraction, ByScore, ranked
 from .types import VECTORS, Kind
 from .vectors import numbers_of, shortest
 
@@ -63,14 +65,18 @@ def recall(namespace: Namespace, fields: dict[str, object]) -> dict[str, object]
     wanted = _count(fields, "num", RECALL_QUERIES_DEFAULT)
     if wanted > RECALL_QUERIES_MAX:
         raise bad_request(f"recall: num is at most {RECALL_QUERIES_MAX}")
-    neighbours = min(_count(fields, "top_k", RECALL_NEIGHBOURS_DEFAULT), len(namespace.documents))
+    rows = namespace.rows()
+    if fields.get("filters") is not None:
+        test = compiled(fields["filters"], namespace.schema)
+        rows = Rows([row for row in rows.documents if test(row.id, row.attributes, NOTHING)])
+    neighbours = min(_count(fields, "top_k", RECALL_NEIGHBOURS_DEFAULT), len(rows))
     answer: dict[str, object] = {
         "avg_recall": 1.0,
         "avg_exhaustive_count": float(neighbours),
         "avg_ann_count": float(neighbours),
     }
     if fields.get("include_ground_truth") is True:
-        answer["ground_truth"] = _ground_truth(namespace, column, wanted, neighbours)
+        answer["ground_truth"] = _ground_truth(namespace, column, rows, wanted, neighbours)
     return answer
 
 
@@ -85,6 +91,10 @@ def plan_text(namespace: Namespace, query: Query) -> str:
         case ByAttributes(keys=keys):
             order = ", ".join(f"{name} {'desc' if down else 'asc'}" for name, down in keys)
             lines.append(f"  Order by {order}")
+        case ByInteraction(name=name, metric=metric):
+            lines.append(f"  Rank by exact {metric} of the vectors of {name}")
+        case ByScore():
+            lines.append("  Rank by score")
         case None:
             lines.append("  Aggregate")
     lines.append(f"  Limit {query.limit} offset {query.offset}")
@@ -96,14 +106,13 @@ def _metadata(
 ) -> dict[str, object]:
     answer: dict[str, object] = {
         "schema": schema,
-        "approx_logical_bytes": namespace.logical_bytes,
-        "approx_row_count": len(namespace.documents),
+        "approx_logical_bytes": namespace.approx_bytes,
+        "approx_row_count": namespace.approx_rows,
         "created_at": _timestamp(namespace.created_at),
         "updated_at": _timestamp(namespace.updated_at),
         "last_write_at": _timestamp(namespace.last_write_at),
         "encryption": encryption,
-        # Nothing is ever left to index.
-        "index": {"status": "up-to-date"},
+        "index": _index(namespace),
     }
     if namespace.replica_count is not None:
         answer["pinning"] = _pinning(namespace.replica_count)
@@ -114,6 +123,17 @@ def _metadata(
     if namespace.read_only:
         answer["read_only"] = True
     return answer
+
+
+def _index(namespace: Namespace) -> dict[str, object]:
+    backlog = namespace.backlog
+    if not backlog:
+        return {"status": "up-to-date"}
+    return {
+        "status": "updating",
+        "unindexed_bytes": backlog.size_bytes,
+        "unindexed_rows": backlog.row_count,
+    }
 
 
 def _pinning(replica_count: int) -> dict[str, object]:
@@ -139,6 +159,8 @@ def _entry_v2(entry: Attribute, name: str) -> dict[str, object]:
     view = {key: value for key, value in _entry_v1(entry, name).items() if value is not None}
     if entry.metric is not None:
         view["ann"] = {"distance_metric": entry.metric}
+        if entry.type.kind is Kind.MULTI:
+            view["ann"] = {"distance_metric": entry.metric, "late_interaction": True}
     return view
 
 
@@ -146,7 +168,7 @@ def _entry_v1(entry: Attribute, name: str) -> dict[str, object]:
     view: dict[str, object] = {"type": entry.type.name}
     if entry.metric is not None:
         view["ann"] = True
-    if entry.type.kind is Kind.SPARSE:
+    if entry.sparse_knn:
         view["sparse_knn"] = {"distance_metric": "dot_product"}
     plain = name != "id" and entry.type.kind not in VECTORS
     view["filterable"] = entry.filterable if plain else None
@@ -163,24 +185,27 @@ def _count(fields: dict[str, object], name: str, default: int) -> int:
 
 
 def _ground_truth(
-    namespace: Namespace, column: str, query_count: int, neighbours: int
+    namespace: Namespace, column: str, rows: Rows, query_count: int, neighbours: int
 ) -> list[dict[str, Any]]:
     """Search for the first documents' own vectors."""
-    ordered: Ordered = namespace.ordered()
     metric = namespace.schema[column].metric or ""
-    stored = namespace.columns[column].take(ordered.slots[:query_count])
+    stored = namespace.columns[column]
     truth = []
-    for vector in stored:
+    for vector in stored.take(rows.slots[:query_count]):
         ranking = ByDistance(column, vector.astype(np.float32), metric, needs_filters=False)
-        order, found = nearest(namespace, ranking, ordered)
-        rows = [
-            {"$dist": distance, "id": ordered.ids[index]}
-            for index, distance in zip(
-                order[:neighbours], shortest(found[:neighbours]).tolist(), strict=True
+        documents, found = ranked(namespace, ranking, rows, neighbours)
+        assert found is not None
+        nearest = [
+            {"$dist": distance, "id": document.id, column: numbers}
+            for document, distance, numbers in zip(
+                documents[:neighbours],
+                shortest(found[:neighbours]).tolist(),
+                numbers_of(stored.take(Rows(documents[:neighbours]).slots)),
+                strict=True,
             )
         ]
         (numbers,) = numbers_of(vector[np.newaxis])
-        truth.append({"query_vector": numbers, "nearest_neighbors": rows})
+        truth.append({"query_vector": numbers, "nearest_neighbors": nearest})
     return truth
 
 

@@ -10,11 +10,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .answers import bad_request
+from .attribute import Schema, dense_names
 from .documents import Batch, vector_missing
 from .filters import NOTHING, Predicate, compiled
+from .limits import DOCUMENT_BYTES_MAX
 from .namespace import Namespace
 from .options import Options
-from .schema import Schema, dense_names, dropped
+from .schema import dropped
 from .settle import settled
 from .staging import Staged, Staging
 from .typed import Typed, present, size_bytes, typed
@@ -100,10 +102,10 @@ def _matching(planned: Plan, filter_: object, rows_max: int) -> list[Id]:
     staging = planned.staging
     test = compiled(filter_, planned.schema)
     found: list[Id] = []
-    for id_ in staging.namespace.ordered().ids:
-        attributes = staging.get(id_)
-        if attributes is not None and test(id_, attributes, NOTHING):
-            found.append(id_)
+    for row in staging.namespace.rows().documents:
+        attributes = staging.get(row.id)
+        if attributes is not None and test(row.id, attributes, NOTHING):
+            found.append(row.id)
             if len(found) > rows_max:
                 break
     return found
@@ -135,6 +137,8 @@ def _upsert(planned: Plan, batch: Batch) -> None:
             continue
         attributes = present(row)
         staged = Staged(attributes, size_bytes(schema, id_, attributes), batch.field, index)
+        if staged.size_bytes > DOCUMENT_BYTES_MAX:
+            raise bad_request(f"document {id_!r} has more than {DOCUMENT_BYTES_MAX} bytes")
         staging.changes[id_] = staged
         staging.upserted.append(id_)
         planned.written_bytes += staged.size_bytes

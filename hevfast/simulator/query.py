@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from . import shapes
 from .aggregate import Aggregation, grouped, parse_aggregation, totals
 from .answers import bad_request, bad_shape, not_simulated
+from .attribute import Schema
+from .compute import Computation, computed, parse_computations
+from .document import Document, Rows
 from .filters import NOTHING, Predicate, compiled, named_ids
 from .limits import GROUPS_MAX, ROWS_DEFAULT, ROWS_MAX
-from .namespace import Document, Namespace, Ordered
-from .rank import ByDistance, Ranking, in_order, nearest, parse_rank
-from .schema import Schema
+from .namespace import Namespace
+from .rank import ByDistance, ByInteraction, Ranking, parse_rank, ranked
 from .types import Kind
 from .values import Id
 
@@ -33,6 +35,7 @@ class Query:
     offset: int = 0
     # Rows per distinct combination of these attributes, if capped.
     per: tuple[list[str], int] | None = None
+    computations: dict[str, Computation] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -41,9 +44,10 @@ class Found:
 
     schema: Schema
     included: list[str]
-    rows: list[tuple[Id, Document]] = field(default_factory=list)
+    rows: list[Document] = field(default_factory=list)
     distances: NDArray[np.float32] | None = None
     vectors: dict[str, NDArray[Any]] = field(default_factory=dict)
+    computed: dict[str, list[float]] = field(default_factory=dict)
     # The answer itself, where the query aggregates.
     aggregated: dict[str, object] | None = None
 
@@ -51,9 +55,8 @@ class Found:
 def parse_query(fields: dict[str, object], schema: Schema) -> Query:
     """Read one query body; fields that are null count as absent (unconfirmed)."""
     fields = {name: value for name, value in fields.items() if value is not None}
-    for name in ("compute_attributes", "rerank_by"):
-        if name in fields:
-            raise not_simulated(name)
+    if "rerank_by" in fields:
+        raise not_simulated("rerank_by with a model")
     aggregation = None
     if "aggregate_by" in fields:
         for name in ("rank_by", "include_attributes", "exclude_attributes"):
@@ -76,15 +79,18 @@ def parse_query(fields: dict[str, object], schema: Schema) -> Query:
         limit=GROUPS_MAX if aggregation else ROWS_DEFAULT,
     )
     _read_limits(query, fields, schema)
-    if isinstance(query.ranking, ByDistance) and query.ranking.needs_filters and query.test is None:
-        raise bad_request("rank_by: kNN needs filters; use ANN without them")
+    if "compute_attributes" in fields:
+        query.computations = parse_computations(fields["compute_attributes"], schema)
+    match query.ranking:
+        case ByDistance(needs_filters=True) | ByInteraction(needs_filters=True) if filters is None:
+            raise bad_request("rank_by: kNN needs filters; use ANN without them")
     return query
 
 
-def check_consistency(value: object) -> None:
-    """Check the object form; every level is answered strongly, as nothing is ever stale here."""
+def is_eventual(value: object) -> bool:
+    """Read the object form of `consistency`."""
     if value is None:
-        return
+        return False
     if not isinstance(value, dict):
         raise bad_shape(
             f"consistency: invalid type: {shapes.describe(value)}, expected struct Consistency"
@@ -94,6 +100,11 @@ def check_consistency(value: object) -> None:
         raise bad_shape(
             f"consistency.level: unknown variant `{level}`, expected `strong` or `eventual`"
         )
+    staleness = value.get("max_staleness_seconds")
+    if staleness is not None:
+        # How stale an answer is depends on the index alone here.
+        shapes.count("consistency.max_staleness_seconds", staleness)
+    return bool(level == "eventual")
 
 
 def vector_encoding(value: object) -> str:
@@ -102,70 +113,63 @@ def vector_encoding(value: object) -> str:
     return "base64" if value == "base64" else "float"
 
 
-def run(namespace: Namespace, query: Query) -> Found:
-    """Answer a query from the state of this moment. Pure, and never awaits: one snapshot."""
+def run(namespace: Namespace, query: Query, seen: Rows | None = None) -> Found:
+    """Answer a query from the state of this moment. Pure, and never awaits: one snapshot.
+
+    `seen` are the rows that an eventual query sees; None stands for all that are newest.
+    """
     found = Found(namespace.schema, query.included)
-    candidates = _candidates(namespace, query)
-    pairs = list(zip(candidates.ids, candidates.documents, strict=True))
-    if query.aggregation is not None:
+    rows = _candidates(namespace, query, seen)
+    if query.ranking is None:
+        assert query.aggregation is not None
+        documents = (namespace.rows() if rows is None else rows).documents
         if query.aggregation.groups:
-            groups = grouped(query.aggregation, pairs, namespace.schema, query.limit)
+            groups = grouped(query.aggregation, documents, namespace.schema, query.limit)
             found.aggregated = {"aggregation_groups": groups}
         else:
-            found.aggregated = {"aggregations": totals(query.aggregation, pairs)}
+            found.aggregated = {"aggregations": totals(query.aggregation, documents)}
         return found
-    if isinstance(query.ranking, ByDistance):
-        order, distances = nearest(namespace, query.ranking, candidates)
-        kept = _page(query, [pairs[index] for index in order])
-        found.distances = distances[kept]
-        found.rows = [pairs[order[place]] for place in kept]
-    elif query.ranking is not None:
-        ordered = in_order(query.ranking, pairs)
-        found.rows = [ordered[place] for place in _page(query, ordered)]
-    _take_vectors(namespace, found)
+    count = query.offset + query.limit if query.per is None else None
+    ordered, distances = ranked(namespace, query.ranking, rows, count)
+    kept = _page(query, ordered)
+    found.rows = [ordered[place] for place in kept]
+    found.distances = None if distances is None else distances[kept]
+    shown = Rows(found.rows)
+    for name in found.included:
+        if namespace.schema[name].type.kind is Kind.DENSE:
+            found.vectors[name] = namespace.columns[name].take(shown.slots)
+    for name, computation in query.computations.items():
+        found.computed[name] = computed(namespace, shown, computation)
     return found
 
 
-def _candidates(namespace: Namespace, query: Query) -> Ordered:
-    """List the rows that pass the filter, by ascending id."""
+def _candidates(namespace: Namespace, query: Query, seen: Rows | None) -> Rows | None:
+    """List the rows that pass the filter; None stands for all that are newest."""
     test = query.test
-    ordered = namespace.ordered() if query.ids is None else namespace.chosen(query.ids)
     if test is None:
-        return ordered
-    kept = [
-        index
-        for index, (id_, document) in enumerate(zip(ordered.ids, ordered.documents, strict=True))
-        if test(id_, document.attributes, NOTHING)
-    ]
-    return Ordered(
-        [ordered.ids[index] for index in kept],
-        [ordered.documents[index] for index in kept],
-        ordered.slots[kept],
-    )
+        return seen
+    if seen is not None:
+        rows = seen
+    else:
+        rows = namespace.rows() if query.ids is None else namespace.chosen(query.ids)
+    return Rows([row for row in rows.documents if test(row.id, row.attributes, NOTHING)])
 
 
-def _page(query: Query, rows: list[tuple[Id, Document]]) -> list[int]:
+def _page(query: Query, rows: list[Document]) -> list[int]:
     """Choose the places of the rows to return: offset, limit, and the cap per key."""
     if query.per is None:
         return list(range(query.offset, min(query.offset + query.limit, len(rows))))
     names, per_max = query.per
     counts: dict[str, int] = {}
     kept: list[int] = []
-    for place, (id_, document) in enumerate(rows):
-        key = repr([id_ if name == "id" else document.attributes.get(name) for name in names])
+    for place, row in enumerate(rows):
+        key = repr([row.id if name == "id" else row.attributes.get(name) for name in names])
         counts[key] = counts.get(key, 0) + 1
         if counts[key] <= per_max:
             kept.append(place)
             if len(kept) == query.offset + query.limit:
                 break
     return kept[query.offset :]
-
-
-def _take_vectors(namespace: Namespace, found: Found) -> None:
-    slots = np.fromiter((document.slot for _, document in found.rows), np.intp, len(found.rows))
-    for name in found.included:
-        if namespace.schema[name].type.kind is Kind.DENSE:
-            found.vectors[name] = namespace.columns[name].take(slots)
 
 
 def _included(fields: dict[str, object], schema: Schema) -> list[str]:

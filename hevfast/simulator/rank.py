@@ -1,29 +1,25 @@
-"""Orders that rows can be asked for: by attributes, or by exact distance to a vector."""
+"""Orders that rows can be asked for: by attributes, by exact distance to a vector, by score."""
 
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import shapes
 from .answers import bad_request, not_simulated
+from .attribute import Schema
+from .distance import distances, exact, nearest_slots
+from .document import Document, Rows
+from .expression import is_score, parse_score
 from .filters import known
 from .limits import ORDER_KEYS_MAX
-from .namespace import Document, Namespace, Ordered
-from .schema import Schema
+from .namespace import Namespace
+from .score import Score
 from .types import Kind
-from .values import Id
 from .vectors import Matrix, fit, stack
 
-# Rows of a matrix that are compared at once, to bound the memory of one query: 4,096 rows of
-# 1,536 doubles are 50 MB.
-_CHUNK_ROWS = 4096
-
-_SCORES = frozenset({"BM25", "SparseKNN", "Sum", "Max", "Product", "Attribute", "Saturate"}) | {
-    "Decay",
-    "Dist",
-}
+# Below this share of all rows, measuring the chosen ones is less work than looking at all.
+_CHOSEN_SHARE_MAX = 1 / 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +39,31 @@ class ByDistance:
     needs_filters: bool
 
 
-Ranking: TypeAlias = ByAttributes | ByDistance
+@dataclass(frozen=True, slots=True)
+class ByInteraction:
+    """Nearest first: the distances from each query vector to its nearest one in the row, added up.
+
+    How the service makes one number of many vectors is unconfirmed.
+    """
+
+    name: str
+    query: Matrix
+    metric: str
+    needs_filters: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ByScore:
+    """Highest first; equal scores by ascending id. Rows without a score are not found."""
+
+    score: Score
+
+
+Ranking: TypeAlias = ByAttributes | ByDistance | ByInteraction | ByScore
+Ranked: TypeAlias = tuple[list[Document], Matrix | None]
 
 
 def parse_rank(value: object, schema: Schema) -> Ranking:
-    """Read a `rank_by`. Full-text and other scores are refused plainly."""
     parts = shapes.sequence("rank_by", value)
     match parts:
         case [list(), *_] if all(isinstance(part, list) for part in parts):
@@ -58,71 +74,80 @@ def parse_rank(value: object, schema: Schema) -> Ranking:
             return ByAttributes((_key(parts, schema),))
         case [str(name), "ANN" | "kNN" as method, query]:
             return _by_distance(name, query, schema, needs_filters=method == "kNN")
-        case [str(first), *rest]:
-            found = {word for word in (first, *rest[:1]) if isinstance(word, str)} & _SCORES
-            if found:
-                raise not_simulated(
-                    f"rank_by with {found.pop()}; only ANN, kNN and attribute order are"
-                )
+    if is_score(parts):
+        return ByScore(parse_score(parts, schema))
     raise bad_request(
         'rank_by: expected [attribute, "asc"|"desc"], an array of these, '
-        'or [vector, "ANN"|"kNN", query]'
+        '[vector, "ANN"|"kNN", query], or a score such as [attribute, "BM25", text]'
     )
 
 
-def in_order(ranking: ByAttributes, rows: list[tuple[Id, Document]]) -> list[tuple[Id, Document]]:
-    """Sort rows that come by ascending id. Nulls are first ascending and last descending."""
-    for name, descending in reversed(ranking.keys):
-        if name == "id":
-            rows = sorted(rows, key=lambda row: row[0], reverse=descending)
-            continue
+def ranked(namespace: Namespace, ranking: Ranking, rows: Rows | None, count: int | None) -> Ranked:
+    """Order rows, or all that are newest if None; only the first `count` need be right."""
+    if isinstance(ranking, ByDistance):
+        return _nearest(namespace, ranking, rows, count)
+    if rows is None:
+        rows = namespace.rows()
+    if isinstance(ranking, ByAttributes):
+        return _in_order(ranking, rows), None
+    if isinstance(ranking, ByScore):
+        scores = ranking.score.of(namespace, rows)
+        places = np.flatnonzero(scores.found)
+        values = scores.values[places].astype(np.float32)
+        order = np.argsort(-values, kind="stable")
+        return [rows.documents[place] for place in places[order]], values[order]
+    return _interacting(ranking, rows)
 
-        def key(row: tuple[Id, Document], name: str = name) -> tuple[bool, Any]:
-            value = row[1].attributes.get(name)
+
+def _nearest(
+    namespace: Namespace, ranking: ByDistance, rows: Rows | None, count: int | None
+) -> Ranked:
+    column, owners = namespace.columns[ranking.column], namespace.owners
+    query, metric = ranking.query, ranking.metric
+    if rows is None:
+        allowed = column.live[: len(owners)]
+        slots = nearest_slots(column, query, metric, count or len(owners), allowed)
+        held = Rows.listed(owner for slot in slots if (owner := owners[slot]) is not None)
+    elif count is None or len(rows) <= len(owners) * _CHOSEN_SHARE_MAX:
+        held = rows
+    else:
+        allowed = np.zeros(len(owners), np.bool_)
+        allowed[rows.slots] = True
+        slots = nearest_slots(column, query, metric, count, allowed)
+        kept = np.flatnonzero(np.isin(rows.slots, slots))
+        held = Rows([rows.documents[place] for place in kept])
+    found = distances(column, query, metric, held.slots)
+    order = np.argsort(found, kind="stable")
+    return [held.documents[place] for place in order], found[order]
+
+
+def _interacting(ranking: ByInteraction, rows: Rows) -> Ranked:
+    held = [document for document in rows.documents if ranking.name in document.attributes]
+    found = np.empty(len(held), np.float32)
+    queries = ranking.query.astype(np.float64)
+    for place, document in enumerate(held):
+        vectors = np.array(document.attributes[ranking.name], np.float64)
+        apart = [exact(ranking.metric, vectors, query).min() for query in queries]
+        found[place] = sum(apart)
+    order = np.argsort(found, kind="stable")
+    return [held[place] for place in order], found[order]
+
+
+def _in_order(ranking: ByAttributes, rows: Rows) -> list[Document]:
+    """Sort rows that come by ascending id. Nulls are first ascending and last descending."""
+    documents = rows.documents
+    for name, descending in reversed(ranking.keys):
+
+        def key(document: Document, name: str = name) -> tuple[bool, Any]:
+            value = document.id if name == "id" else document.attributes.get(name)
             return (value is not None, 0 if value is None else value)
 
-        rows = sorted(rows, key=key, reverse=descending)
-    return rows
-
-
-def distances(namespace: Namespace, ranking: ByDistance, slots: NDArray[np.intp]) -> Matrix:
-    """Compute the distance of each slot's vector, in doubles, rounded to float32 at the end.
-
-    Rounding first and sorting then makes rows tie that the wire could not tell apart.
-    """
-    query = ranking.query.astype(np.float64)
-    column = namespace.columns[ranking.column]
-    result = np.empty(len(slots), np.float32)
-    for start in range(0, len(slots), _CHUNK_ROWS):
-        chunk = slots[start : start + _CHUNK_ROWS]
-        rows = column.take(chunk).astype(np.float64)
-        result[start : start + len(chunk)] = _distance(ranking.metric, rows, query)
-    return result
-
-
-def nearest(
-    namespace: Namespace, ranking: ByDistance, candidates: Ordered
-) -> tuple[list[int], Matrix]:
-    """Order candidates, which come by ascending id; return their indices and distances."""
-    found = distances(namespace, ranking, candidates.slots)
-    order = np.argsort(found, kind="stable")
-    return order.tolist(), found[order]
-
-
-def _distance(
-    metric: str, rows: NDArray[np.float64], query: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    if metric == "euclidean_squared":
-        apart = rows - query
-        squares: NDArray[np.float64] = np.einsum("ij,ij->i", apart, apart)
-        return squares
-    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows)) * np.sqrt(query @ query)
-    # A zero vector has no direction; a distance of 1 for it is our own choice.
-    similar: NDArray[np.float64] = np.divide(
-        rows @ query, lengths, out=np.zeros(len(rows)), where=lengths > 0
-    )
-    apart = 1.0 - similar
-    return apart.clip(0.0, 2.0)
+        if name != "id" or documents is not rows.documents:
+            documents = sorted(documents, key=key, reverse=descending)
+        elif descending:
+            # They are in this order already, the other way round.
+            documents = documents[::-1]
+    return documents
 
 
 def _key(part: object, schema: Schema) -> tuple[str, bool]:
@@ -138,9 +163,20 @@ def _key(part: object, schema: Schema) -> tuple[str, bool]:
     raise bad_request('rank_by: each order key is [attribute, "asc"|"desc"]')
 
 
-def _by_distance(name: str, query: object, schema: Schema, *, needs_filters: bool) -> ByDistance:
+def _by_distance(name: str, query: object, schema: Schema, *, needs_filters: bool) -> Ranking:
     if isinstance(query, list) and query and isinstance(query[0], str):
         raise not_simulated(f"an expression such as {query[0]} in place of a query vector")
+    entry = known(name, schema)
+    if entry.type.kind is Kind.MULTI and entry.metric is not None:
+        if not isinstance(query, list) or not all(isinstance(part, list) for part in query):
+            raise bad_request(f"rank_by: attribute `{name}` is ranked by an array of vectors")
+        block = fit(name, stack(name, query), entry.type)
+        return ByInteraction(name, block, entry.metric, needs_filters)
+    return ByDistance(name, query_vector(name, query, schema), entry.metric or "", needs_filters)
+
+
+def query_vector(name: str, query: object, schema: Schema) -> Matrix:
+    """Read a vector to measure distances from."""
     entry = known(name, schema)
     if entry.type.kind is not Kind.DENSE or entry.metric is None:
         raise bad_request(f"rank_by: attribute `{name}` is {entry.type.name}, not a dense vector")
@@ -149,4 +185,5 @@ def _by_distance(name: str, query: object, schema: Schema, *, needs_filters: boo
         block = np.asarray(fit(name, block, entry.type), np.float32)
     elif block.shape[1] != entry.type.dimensions:
         fit(name, np.zeros_like(block), entry.type)
-    return ByDistance(name, block[0], entry.metric, needs_filters)
+    vector: Matrix = block[0]
+    return vector

@@ -17,9 +17,9 @@ def result(found: Found, encoding: str) -> tuple[dict[str, object], int]:
     rows: list[dict[str, Any]] = []
     scalars = [name for name in found.included if name not in found.vectors]
     returned_bytes = 0
-    for id_, document in found.rows:
-        row: dict[str, Any] = {"id": id_}
-        returned_bytes += id_bytes(found.schema["id"].type, id_)
+    for document in found.rows:
+        row: dict[str, Any] = {"id": document.id}
+        returned_bytes += id_bytes(found.schema["id"].type, document.id)
         for name in scalars:
             value = document.attributes.get(name)
             # Null attributes are left out, also when all are asked for.
@@ -36,6 +36,11 @@ def result(found: Found, encoding: str) -> tuple[dict[str, object], int]:
     if found.distances is not None:
         for row, distance in zip(rows, shortest(found.distances).tolist(), strict=True):
             row["$dist"] = distance
+        returned_bytes += 4 * len(rows)
+    for name, values in found.computed.items():
+        for row, value in zip(rows, values, strict=True):
+            row[name] = value
+        # As a distance is counted (unconfirmed).
         returned_bytes += 4 * len(rows)
     return {"rows": rows}, returned_bytes
 

@@ -1,60 +1,19 @@
 """The schema of a namespace: entries declared, merged into stored ones, or inferred from data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 from . import shapes
 from .answers import bad_request, bad_shape, not_simulated
+from .attribute import Attribute, Schema, dense_names, id_attribute
+from .indexes import ann_metric, with_indexes
 from .limits import ATTRIBUTE_NAME_BYTES_MAX, ATTRIBUTES_MAX, VECTOR_COLUMNS_MAX
-from .types import ID_TYPES, Kind, Type, parse
+from .types import ID_TYPES, VECTORS, Kind, parse
 from .values import type_name
-
-METRICS = frozenset({"cosine_distance", "euclidean_squared"})
-
-FULL_TEXT_DEFAULTS: Mapping[str, object] = {
-    "tokenizer": "word_v4",
-    "language": "english",
-    "stemming": False,
-    # The documents say false, the client's docstring true; the documents win (unconfirmed).
-    "remove_stopwords": False,
-    "case_sensitive": False,
-    "ascii_folding": False,
-    "max_token_length": 39,
-    "k1": 1.2,
-    "b": 0.75,
-    "k3": 8.0,
-}
 
 _ENTRY_FIELDS = frozenset(
     {"type", "filterable", "full_text_search", "regex", "glob", "fuzzy", "ann", "sparse_knn"}
     | {"embed", "drop"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Attribute:
-    """One entry: its type and what may be asked of it."""
-
-    type: Type
-    filterable: bool = False
-    full_text_search: Mapping[str, object] | None = None
-    regex: bool = False
-    glob: bool = False
-    fuzzy: bool = False
-    # The metric of a vector column's index; None where there is no index.
-    metric: str | None = None
-
-
-Schema: TypeAlias = dict[str, Attribute]
-
-
-def id_attribute(type_name: str) -> Attribute:
-    return Attribute(parse(type_name), filterable=True)
-
-
-def dense_names(schema: Schema) -> list[str]:
-    return [name for name, entry in schema.items() if entry.type.kind is Kind.DENSE]
 
 
 def merged(
@@ -140,15 +99,6 @@ def inferred(name: str, value: object) -> Attribute | None:
     return Attribute(parse(spelled), filterable=True)
 
 
-def metric_of(field: str, value: object) -> str:
-    name = shapes.text(field, value)
-    if name not in METRICS:
-        raise bad_shape(
-            f"{field}: unknown variant `{name}`, expected `cosine_distance` or `euclidean_squared`"
-        )
-    return name
-
-
 def _scalar_name(name: str, value: object) -> str:
     found = type_name(value)
     if found not in ("string", "int", "float", "bool"):
@@ -185,10 +135,10 @@ def _changed(name: str, entry: Attribute, fields: Mapping[str, object]) -> Attri
         raise bad_request(
             f"attribute `{name}`: type cannot be changed from {entry.type.name} to {spelled}"
         )
-    metric = _ann_metric(name, fields, None)
+    metric = ann_metric(name, entry.type, fields, None)
     if metric is not None and metric != entry.metric:
         raise bad_request(f"attribute `{name}`: distance_metric cannot be changed")
-    return _with_indexes(name, entry, fields)
+    return with_indexes(name, entry, fields)
 
 
 def _declared(name: str, fields: Mapping[str, object], metric: str | None) -> Attribute:
@@ -203,47 +153,10 @@ def _declared(name: str, fields: Mapping[str, object], metric: str | None) -> At
                 f"attribute `id`: type must be uint, uuid or string, not {type_.name}"
             )
         return id_attribute(type_.name)
-    if type_.kind is Kind.DENSE:
-        # Whether a metric in `ann` alone suffices is unconfirmed; it does here.
-        return _with_indexes(
-            name, Attribute(type_, metric=_ann_metric(name, fields, metric)), fields
-        )
+    if type_.kind in VECTORS:
+        entry = Attribute(type_, metric=ann_metric(name, type_, fields, metric))
+        return with_indexes(name, entry, fields)
+    ann_metric(name, type_, fields, metric)
     searched = any(fields.get(field) for field in ("full_text_search", "regex", "glob", "fuzzy"))
     entry = Attribute(type_, filterable=type_.is_scalar_kind and not searched)
-    return _with_indexes(name, entry, fields)
-
-
-def _with_indexes(name: str, entry: Attribute, fields: Mapping[str, object]) -> Attribute:
-    """Apply the switches that may change in place."""
-    for switch in ("filterable", "regex", "glob", "fuzzy"):
-        value = fields.get(switch)
-        if value is None:
-            continue
-        if shapes.boolean(f"schema.{name}.{switch}", value) and not entry.type.is_scalar_kind:
-            raise bad_request(f"attribute `{name}`: {entry.type.name} cannot be {switch}")
-        if name != "id":
-            entry = replace(entry, **{switch: value})  # type: ignore[arg-type]  # checked to be a boolean
-    if "full_text_search" in fields:
-        entry = replace(entry, full_text_search=_full_text(name, entry, fields["full_text_search"]))
-    return entry
-
-
-def _full_text(name: str, entry: Attribute, value: object) -> Mapping[str, object] | None:
-    """Complete full-text settings; they are kept and echoed, though nothing searches by them."""
-    if value is None or value is False:
-        return None
-    if entry.type.kind is not Kind.STRING:
-        raise bad_request(f"attribute `{name}`: full_text_search needs string or []string")
-    given = {} if value is True else shapes.mapping(f"schema.{name}.full_text_search", value)
-    for field in given:
-        if field not in FULL_TEXT_DEFAULTS:
-            raise bad_shape(f"schema.{name}.full_text_search: unknown field `{field}`")
-    return {**FULL_TEXT_DEFAULTS, **(entry.full_text_search or {}), **given}
-
-
-def _ann_metric(name: str, fields: Mapping[str, object], default: str | None) -> str | None:
-    ann = fields.get("ann")
-    if ann is None or isinstance(ann, bool):
-        return default
-    spelled = shapes.mapping(f"schema.{name}.ann", ann).get("distance_metric")
-    return default if spelled is None else metric_of(f"schema.{name}.ann.distance_metric", spelled)
+    return with_indexes(name, entry, fields)

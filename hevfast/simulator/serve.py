@@ -27,11 +27,11 @@ def serve(app: ASGIApp, host: str, port: int, on_listening: Callable[[], None]) 
 
     Raises: RuntimeError or OSError when the address cannot be bound.
     """
-    _check_free(host, port)
+    check_free(host, port)
     uvloop.run(_serve(app, host, port, on_listening))
 
 
-def _check_free(host: str, port: int) -> None:
+def check_free(host: str, port: int) -> None:
     """Refuse a port in use.
 
     The server shares its port with any other that does the same, so that a second simulator would

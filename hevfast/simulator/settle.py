@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from .answers import bad_request
+from .attribute import Attribute, Schema, dense_names, id_attribute
 from .namespace import Namespace
-from .schema import Attribute, Schema, check, dense_names, id_attribute, inferred, merged
+from .schema import check, inferred, merged
 from .types import Kind, dense
 from .write import Write
 

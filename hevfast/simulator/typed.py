@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 from .answers import bad_request
+from .attribute import Attribute, Schema, dense_names
 from .limits import FILTERABLE_VALUE_BYTES_MAX, VALUE_BYTES_MAX
-from .schema import Attribute, Schema, dense_names
 from .types import Kind
 from .values import Attributes, Id, MismatchError, Reader, Value, bytes_of, id_bytes, reader_of
 

@@ -26,31 +26,51 @@ _SPELL_ELEMENTS = 8192
 
 
 class VectorColumn:
-    """The vectors of one column, one row per slot, in a matrix that grows by half."""
+    """The vectors of one column, one row per slot, in a matrix that grows by half.
+
+    `norms` holds each row's length, and `live` whether it is some document's newest version.
+    """
 
     def __init__(self, type_: Type) -> None:
         self.type = type_
         self.matrix: NDArray[Any] = np.zeros((0, type_.dimensions), DTYPES[type_.element])
+        self.norms: Matrix = np.zeros(0, np.float32)
+        self.live: NDArray[np.bool_] = np.zeros(0, np.bool_)
 
     def __repr__(self) -> str:
         return f"<VectorColumn {self.type.name} capacity={len(self.matrix)}>"
 
     def reserve(self, slot_count: int) -> None:
-        """Make room first, so that the write itself cannot fail half way."""
+        """Make room first, so that the write itself cannot fail half way.
+
+        Nothing else refers to the arrays, so they may grow where they are and need not be copied.
+        """
         held = len(self.matrix)
         if slot_count > held:
-            grown = np.zeros(
-                (max(slot_count, held + held // 2, 16), self.type.dimensions), self.matrix.dtype
-            )
-            grown[:held] = self.matrix
-            self.matrix = grown
+            size = max(slot_count, held + held // 2, 16)
+            self.matrix.resize((size, self.type.dimensions), refcheck=False)
+            self.norms.resize(size, refcheck=False)
+            self.live.resize(size, refcheck=False)
 
     def put(self, slots: Sequence[int], block: NDArray[Any]) -> None:
         self.matrix[slots] = block
+        wide = block.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):
+            self.norms[slots] = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+        self.live[slots] = True
 
     def take(self, slots: Slots) -> NDArray[Any]:
         """Copy rows out; the copy stays as it is while later writes go on."""
-        return self.matrix[slots]
+        rows: NDArray[Any] = self.matrix[slots]
+        return rows
+
+    def packed(self, slots: Slots) -> "VectorColumn":
+        """Copy a column with only these rows, in this order."""
+        twin = VectorColumn(self.type)
+        twin.matrix = self.take(slots)
+        twin.norms = self.norms[slots]
+        twin.live = np.ones(len(slots), np.bool_)
+        return twin
 
 
 def stack(name: str, vectors: list[object]) -> Matrix:

@@ -13,8 +13,9 @@ import msgspec
 from . import shapes
 from .answers import bad_request, bad_shape
 from .documents import Batch, from_columns, from_rows
+from .indexes import metric_of
 from .limits import SHARDS_MAX
-from .schema import dense_declared, metric_of
+from .schema import dense_declared
 
 CONDITIONS = ("upsert_condition", "patch_condition", "delete_condition")
 
@@ -42,6 +43,7 @@ class Write:
     shard_count: int | None = None
     create: bool | None = None
     affected_ids: bool = False
+    disable_backpressure: bool = False
     copy_from: str | None = None
     branch_from: str | None = None
 
@@ -49,6 +51,11 @@ class Write:
     def carries_documents(self) -> bool:
         """Whether the write holds at least one document that may create the namespace."""
         return any(batch.ids for batch in self.upserts)
+
+    @property
+    def row_count(self) -> int:
+        batches = (*self.upserts, *self.patches)
+        return sum(len(batch.ids) for batch in batches) + len(self.deletes or ())
 
     @property
     def touches_documents(self) -> bool:
@@ -154,8 +161,7 @@ def _read_settings(write: Write, fields: dict[str, object]) -> None:
     if "create_namespace" in fields:
         write.create = shapes.boolean("create_namespace", fields["create_namespace"])
     write.affected_ids = _flag(fields, "return_affected_ids")
-    # Nothing is ever indexed here, so there is no backlog to push back on.
-    _flag(fields, "disable_backpressure")
+    write.disable_backpressure = _flag(fields, "disable_backpressure")
     write.copy_from = _source(fields, "copy_from_namespace")
     write.branch_from = _source(fields, "branch_from_namespace")
     if write.copy_from is not None or write.branch_from is not None:
@@ -196,7 +202,14 @@ def _encryption(given: dict[str, object]) -> dict[str, object]:
     key = shapes.text("encryption.key_name", given.get("key_name"))
     if not _CLOUD_KEY.fullmatch(key):
         raise bad_request(f"Malformed Cloud KMS crypto key: {key}")
-    return {"mode": mode, "key_name": key}
+    found: dict[str, object] = {"mode": mode, "key_name": key}
+    if given.get("encryption_context") is not None:
+        context = shapes.mapping("encryption.encryption_context", given["encryption_context"])
+        found["encryption_context"] = {
+            name: shapes.text("encryption.encryption_context", value)
+            for name, value in context.items()
+        }
+    return found
 
 
 def _flag(fields: dict[str, object], name: str) -> bool:

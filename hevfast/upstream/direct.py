@@ -45,6 +45,7 @@ class Direct:
     def close(self) -> None:
         """Break off what is still under way."""
         self._sweep.close()
+        self._pool.close()
 
     async def send(
         self,
@@ -62,7 +63,7 @@ class Direct:
         Raises: GatewayError `bad_request`; UnfitPoolError; any of FAULTS.
         """
         head = self._head.build(method, target, headers, size)
-        connection, line = await self._pool.acquire()
+        connection, line = self._pool.warm() or await self._pool.acquire()
         assert type(line) is Line
         line.begin(begun_s, whole_bytes_max)
         self._sweep.watch(line)
@@ -83,7 +84,7 @@ class Direct:
                 await line.changed()
             if line.fault is not None:
                 raise line.fault
-            answer_fields = answer_headers(tuple(line.fields))
+            answer_fields = line.fields if line.sorted else answer_headers(tuple(line.fields))
         except BaseException:
             self._break_off(connection, line)
             raise
@@ -105,7 +106,7 @@ class Direct:
             self._break_off(connection, line)
             return
         self._sweep.leave(line)
-        connection.release()
+        self._pool.put_back(connection, line)
 
     def _break_off(self, connection: "Connection", line: Line) -> None:
         self._sweep.leave(line)

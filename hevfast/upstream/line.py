@@ -7,6 +7,7 @@ import aiohttp
 import httptools
 
 from hevfast.core.limits import ANSWER_FIELDS_MAX, ANSWER_HEAD_BYTES_MAX, STREAM_HELD_BYTES_MAX
+from hevfast.upstream._http import read_answer
 from hevfast.upstream.causes import InvalidAnswerError
 from hevfast.upstream.pool import SharedHandler
 
@@ -43,6 +44,10 @@ class Line(SharedHandler):
         # Progress since the last look of the sweep, and when there last was some.
         self.heard = True
         self.heard_s = begun_s
+        # Nothing of the answer has come yet.
+        self._untouched = True
+        # What is in `fields` has been through `answer_headers`, or need not.
+        self.sorted = False
         self._head_read = False
         self._length_read = False
         # Bytes read since the last piece of body: head, chunk lines, trailers.
@@ -87,6 +92,10 @@ class Line(SharedHandler):
             self.drop()
             return
         self.heard = True
+        if self._untouched:
+            self._untouched = False
+            if self._read_whole(data):
+                return
         self._around += len(data)
         try:
             if len(data) > ANSWER_HEAD_BYTES_MAX and not self._head_read:
@@ -115,6 +124,18 @@ class Line(SharedHandler):
         super().resume_writing()
         self.heard = True
         self._wake(ready=False)
+
+    def _read_whole(self, data: bytes) -> bool:
+        """Read an answer as nearly all are: of the common form, and in one piece."""
+        found = read_answer(data, self._whole_bytes_max)
+        if found is None:
+            return False
+        self.status, self.fields, body = found
+        self.pieces.append(body)
+        self.held = len(body)
+        self.sorted = self._head_read = self.complete = True
+        self._wake()
+        return True
 
     # What the parser tells. A message that begins after the answer is complete is skipped.
 

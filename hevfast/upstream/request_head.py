@@ -6,6 +6,7 @@ from yarl import URL
 
 from hevfast.core.errors import GatewayError
 from hevfast.core.headers import Headers
+from hevfast.upstream._http import field_lines
 
 # RFC 9112 section 3.2: a target ends at the first blank, so it may not hold one.
 _TARGET = re.compile(r"[\x21-\x7e]+")
@@ -43,8 +44,10 @@ class RequestHead:
         Raises: GatewayError `bad_request` for what cannot be sent as it is.
         """
         check_target(target)
-        fields = b"".join([b"\r\n%b: %b" % pair for pair in headers])
-        _check(fields, len(headers))
+        fields = field_lines(headers)
+        if fields is None:
+            fields = b"".join([b"\r\n%b: %b" % pair for pair in headers])
+            _check(fields, len(headers))
         if size is None and method in _SAYS_EMPTY:
             size = 0
         length = b"" if size is None else b"\r\ncontent-length: %d" % size

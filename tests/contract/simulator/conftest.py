@@ -68,9 +68,9 @@ class Wire:
             connection.request(
                 method, path, raw, {"Authorization": f"Bearer {KEY}"} | (headers or {})
             )
-            answer = connection.getresponse()
-            named = {name.lower(): value for name, value in answer.getheaders()}
-            return answer.status, named, answer.read()
+            with connection.getresponse() as answer:
+                named = {name.lower(): value for name, value in answer.getheaders()}
+                return answer.status, named, answer.read()
         finally:
             connection.close()
 

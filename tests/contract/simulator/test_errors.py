@@ -37,7 +37,8 @@ ERRORS: list[tuple[str, dict[str, Any], int, str]] = [
      "filter error in key `tags`: type mismatch, ContainsAny expects []string, but got"),
     ("/query", {"queries": []}, 400, "expected 1 to 16"),
     ("/query", {"queries": [{"rank_by": ["id", "asc"]}] * 17}, 400, "found 17, expected 1 to 16"),
-    ("/query", {"queries": [{"rank_by": ["id", "asc"]}], "limit": 5}, 400, "not simulated"),
+    ("/query", {"queries": [{"rank_by": ["id", "asc"]}], "limit": 5}, 400,
+     "need rerank_by"),
 ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import turbopuffer
 
 from .conftest import ROOT, Wire, free_port, running
 
@@ -32,3 +33,17 @@ def test_port_of_another_simulator_is_refused_without_a_trace(port: int) -> None
     assert found.returncode == 1
     assert f"cannot listen on http://127.0.0.1:{port}" in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_null_mode_takes_writes_of_the_client_and_stops_cleanly() -> None:
+    port = free_port()
+    with running(port, "--null", "--null-rows", "3") as process:
+        url = f"http://127.0.0.1:{port}"
+        with turbopuffer.Turbopuffer(base_url=url, api_key="any", max_retries=0) as client:
+            for _ in range(3):
+                written = client.namespace("a").write(upsert_rows=[{"id": 1, "vector": [0.5]}])
+                assert (written.status, written.rows_affected) == ("OK", 3)
+            with pytest.raises(turbopuffer.NotFoundError):
+                client.namespace("a").schema()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=10) == 0

@@ -51,9 +51,10 @@ class Closing:
 
 
 def lines(exchange: Exchange) -> list[Line]:
-    """Give the idle connections."""
+    """Give the idle connections, warm ones included."""
     connector = exchange._session._session.connector
-    return [line for kept in connector._conns.values() for line, _ in kept]
+    kept = [line for each in connector._conns.values() for line, _ in each]
+    return kept + [line for _, line, _ in connector.warm]
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from hevfast.batch import mirror
 from hevfast.batch._scan import Mirror, digests, scan, xxh64
 from hevfast.batch.faults import Key
-from hevfast.batch.mirror import digest_of
+from hevfast.batch.mirror import digest_of, rows_of
 from tests.oracle.xxh64 import xxh64 as plain_xxh64
 
 NOW_MS = 1_700_000_000_000
@@ -128,3 +129,21 @@ def test_digests_are_sorted_and_unique(count: int) -> None:
     packed = digests(plan)
     found = list(struct.unpack(f"<{len(packed) // 4}I", packed))
     assert found == sorted({xxh64(str(each).encode()) & 0xFFFFFFFF for each in ids})
+
+
+def test_rows_beyond_the_bytes_of_one_write_are_only_taken_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [{"id": n, "t": "x" * 50} for n in range(2500)]
+    plan = scan(json.dumps({"upsert_rows": rows}).encode(), False, 1 << 20)
+    parts = list(rows_of(plan, now_ms=NOW_MS, shard_count=16, stamp_shard=True))
+    size = sum(len(row) for _, part in parts for _, _, row in part if row is not None)
+    assert [len(part) for _, part in parts] == [1000, 1000, 500]
+
+    monkeypatch.setattr(mirror, "WRITE_BYTES_MAX", size - 1)
+    bounded = list(rows_of(plan, now_ms=NOW_MS, shard_count=16, stamp_shard=True))
+    assert bounded[:2] == parts[:2]
+    assert bounded[2] == (parts[2][0], [(digest, text, None) for digest, text, _ in parts[2][1]])
+
+    monkeypatch.setattr(mirror, "WRITE_BYTES_MAX", size)
+    assert list(rows_of(plan, now_ms=NOW_MS, shard_count=16, stamp_shard=True)) == parts

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from hevfast.simulator.catalogue import Catalogue
+from hevfast.simulator.indexing import Indexing
 from hevfast.simulator.options import Options
-from hevfast.simulator.query import parse_query, run
+from hevfast.simulator.query import is_eventual, parse_query, run
 from hevfast.simulator.render import result
 from hevfast.simulator.write import decode_write
 
@@ -19,7 +20,11 @@ class Service:
     """One catalogue; the namespace is always the same unless named."""
 
     def __init__(self, **options: Any) -> None:
-        self.catalogue = Catalogue(Options(**options))
+        asked = Options(**options)
+        lag_ms, most = asked.index_lag_ms, asked.unindexed_bytes_max
+        self.now_s = 0.0
+        self.indexing = Indexing(lag_ms, unindexed_bytes_max=most, clock=lambda: self.now_s)
+        self.catalogue = Catalogue(asked, self.indexing)
 
     def write(self, name: str = NAME, **fields: Any) -> dict[str, Any]:
         dense, other = self.catalogue.vector_names(name)
@@ -31,7 +36,9 @@ class Service:
         namespace = self.catalogue.find(name)
         # Through JSON and back, since that is what a client would see.
         asked = msgspec.json.decode(msgspec.json.encode(fields))
-        found = run(namespace, parse_query(asked, namespace.schema))
+        eventual = is_eventual(asked.get("consistency"))
+        seen = namespace.indexed_rows() if eventual else None
+        found = run(namespace, parse_query(asked, namespace.schema), seen)
         rendered, _ = result(found, fields.get("vector_encoding", "float"))
         answer: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(rendered))
         return answer
@@ -46,6 +53,10 @@ class Service:
         if filters is not None:
             asked["filters"] = filters
         return [row["id"] for row in self.rows(**asked)]
+
+    def names(self) -> list[str]:
+        page: Any = self.catalogue.page("", "", "")
+        return [entry["id"] for entry in page["namespaces"]]
 
     def type_of(self, attribute: str) -> str:
         return self.catalogue.find(NAME).schema[attribute].type.name

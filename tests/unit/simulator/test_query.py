@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hevfast.simulator.answers import Refusal
-from hevfast.simulator.query import check_consistency, parse_query, run, vector_encoding
+from hevfast.simulator.query import is_eventual, parse_query, run, vector_encoding
 from hevfast.simulator.render import result
 
 from .conftest import Service
@@ -199,8 +199,8 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"rank_by": ["shelf", "ANN", [1, 1]]}, 400, "not a dense vector"),
     ({"rank_by": ["vector", "ANN", [1, 1, 1]]}, 400, "expected 2, got 3"),
     ({"rank_by": ["vector", "ANN", ["Embed", "x"]]}, 400, "not simulated"),
-    ({"rank_by": ["shelf", "BM25", "x"]}, 400, "not simulated: rank_by with BM25"),
-    ({"rank_by": ["Sum", [["shelf", "BM25", "x"]]]}, 400, "not simulated: rank_by with Sum"),
+    ({"rank_by": ["shelf", "BM25", "x"]}, 400, 'field "shelf" has no full_text_search'),
+    ({"rank_by": ["Sum", [["shelf", "BM25", "x"]]]}, 400, 'field "shelf" has no full_text_search'),
     ({"rank_by": ["id", "asc"], "include_attributes": ["nope"]}, 400,
      'attribute "nope" not found in schema, cannot be part of `include_attributes`'),
     ({"rank_by": ["id", "asc"], "include_attributes": True, "exclude_attributes": []}, 400,
@@ -211,7 +211,8 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"rank_by": ["id", "asc"], "top_k": -1}, 422, "expected usize"),
     ({"rank_by": ["id", "asc"], "top_k": 1.5}, 422, "expected usize"),
     ({"rank_by": ["id", "asc"], "top_k": 1, "limit": 1}, 400, "exclude each other"),
-    ({"rank_by": ["id", "asc"], "compute_attributes": {}}, 400, "not simulated: compute"),
+    ({"rank_by": ["id", "asc"], "compute_attributes": {"h": ["Highlight", "shelf"]}}, 400,
+     "not simulated: compute_attributes with Highlight"),
     ({"rank_by": ["id", "asc"], "group_by": ["n"]}, 400, "group_by needs aggregate_by"),
     ({"aggregate_by": {"n": ["Count"]}, "rank_by": ["id", "asc"]}, 400, "cannot be combined"),
     ({"aggregate_by": {"n": ["Count"]}, "group_by": ["n"], "limit": 5}, 400, "top_k, not limit"),
@@ -239,14 +240,14 @@ def test_query_is_refused(shop: Service, asked: dict[str, Any], status: int, tex
 )
 def test_consistency_is_an_object_with_a_known_level(consistency: object, text: str) -> None:
     with pytest.raises(Refusal) as refused:
-        check_consistency(consistency)
+        is_eventual(consistency)
     assert refused.value.status == 422
     assert text in refused.value.text
 
 
 def test_known_consistency_and_encoding_are_accepted() -> None:
     for level in ("strong", "eventual"):
-        check_consistency({"level": level, "max_staleness_seconds": 5})
+        is_eventual({"level": level, "max_staleness_seconds": 5})
     assert [vector_encoding(value) for value in (None, "float", "base64")] == [
         "float",
         "float",
