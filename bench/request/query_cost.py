@@ -14,14 +14,8 @@ import tempfile
 from pathlib import Path
 
 from bench import bodies
-from bench.request.write_cost import (
-    HEADERS,
-    Measured,
-    compiled,
-    drive,
-    processor_s,
-    servers,
-)
+from bench.request.processes import HEADERS, Measured, compiled, drive, processor_s
+from bench.request.write_cost import servers
 from tests.fakes.client import request_bytes
 
 SHAPES = ("write", "native", "layer", "write 1536", "native 1536", "layer 1536")
@@ -54,16 +48,14 @@ def measure(connections: int, seconds: float, rounds: int) -> dict[str, Measured
             files[shape] = folder / f"request-{number}"
             files[shape].write_bytes(request_bytes("POST", path, body, HEADERS))
         result = {shape: Measured() for shape in SHAPES}
-        with servers(folder, peers, ("direct",)) as running:
-            port, process = running["direct"]
+        with servers(folder, peers, ("off",)) as running:
+            port, process = running["off"]
             drive(peers, port, connections, min(seconds, 0.5), files["write"])
             for _ in range(rounds):
                 for shape in SHAPES:
                     before = processor_s(process)
-                    answers = drive(peers, port, connections, seconds, files[shape])
-                    spent = processor_s(process) - before
-                    result[shape].cost_us.append(spent / answers * 1e6)
-                    result[shape].rate.append(answers / seconds)
+                    load = drive(peers, port, connections, seconds, files[shape])
+                    result[shape].add(processor_s(process) - before, seconds, load)
         return result
 
 
