@@ -7,11 +7,13 @@ the end of the page before are left out here.
 import base64
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
 from operator import lt
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # Characters of a cursor: an id of 64 bytes, escaped, and two numbers.
 _CURSOR_MAX: Final = 1024

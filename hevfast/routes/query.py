@@ -78,7 +78,7 @@ class Query:
         body = await read_body(receive, head.length, bytes_max, gateway.silence)
         head.forward.append((b"authorization", authorization))
 
-        query = await _read(body, head)
+        query = await _read(body, head, natives_too=self._cuts_native)
         if query.shape is Shape.NATIVE and head.encoding and not self._cuts(query):
             head.forward.append((b"content-encoding", head.encoding))
         elif query.shape is not Shape.NATIVE:
@@ -198,14 +198,16 @@ class _Call:
         return answer
 
 
-async def _read(body: bytes | bytearray, head: Head) -> Asked:
+async def _read(body: bytes | bytearray, head: Head, *, natives_too: bool) -> Asked:
     """Read a query. One that is too large to be Layer's, or coded in an unknown way, is native."""
     if head.encoding:
         try:
             body = await plain_of(body, head, QUERY_READ_BYTES_MAX)
         except GatewayError:
             return _NATIVE
-    return _NATIVE if len(body) > QUERY_READ_BYTES_MAX else read_query(body)
+    return (
+        _NATIVE if len(body) > QUERY_READ_BYTES_MAX else read_query(body, natives_too=natives_too)
+    )
 
 
 def _spelled(query: Asked, hybrid: Hybrid | None, cut_ms: int | None) -> bytes:
