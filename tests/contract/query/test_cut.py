@@ -11,7 +11,7 @@ import pytest
 from tests.fakes.client import Reply, request_bytes
 from tests.fakes.gateway import RunningGateway, running_gateway
 from tests.fakes.lagging import STAMP, Lagging
-from tests.fakes.upstream import Step, Upstream, answer, running_upstream
+from tests.fakes.upstream import Step, Upstream, answer, running_upstream, silence
 
 PATH = "/v2/namespaces/ns/query"
 LAYERS = {"vector": [1.0, 2.0], "top_k": 1000, "include_attributes": True}
@@ -245,6 +245,49 @@ def test_a_lost_write_holds_the_watermark_until_its_doubt_lapses(
         assert stable_as_of(gateway) <= lost_ms
     until(lambda: stable_as_of(gateway) > lost_ms)
     assert begun_ms <= lost_ms
+
+
+@pytest.fixture
+def doubting(upstream: Upstream) -> Iterator[RunningGateway]:
+    """A gateway for which a lost write stays in doubt beyond the test."""
+    with running_gateway(upstream.url, **(QUICK | {"HEVFAST_DOUBT_MS": "3600000"})) as running:
+        yield running
+
+
+def writes_are_answered(upstream: Upstream, step: Step) -> None:
+    usual = upstream.usual
+    upstream.usual = lambda request: (
+        step if request.target == b"/v2/namespaces/ns" else usual(request)
+    )
+    upstream.script()
+
+
+def test_a_refused_write_does_not_hold_the_watermark(
+    doubting: RunningGateway, lagging: Lagging, upstream: Upstream
+) -> None:
+    write(doubting, 1)
+    lagging.index()
+    writes_are_answered(upstream, answer(400, b"{}"))
+    assert doubting.write(b'{"upsert_rows":[{"id":9}]}').status == 400
+    refused_ms = time.time_ns() // 1_000_000
+    until(lambda: stable_as_of(doubting) > refused_ms)
+
+
+def test_a_write_whose_client_left_holds_it_as_a_lost_one_does(
+    doubting: RunningGateway, lagging: Lagging, upstream: Upstream
+) -> None:
+    write(doubting, 1)
+    lagging.index()
+    writes_are_answered(upstream, silence())
+    with doubting.connect() as connection:
+        body = b'{"upsert_rows":[{"id":9}]}'
+        connection.send(request_bytes("POST", "/v2/namespaces/ns", body))
+        until(lambda: any(b'"id":9' in request.body for request in upstream.requests))
+    left_ms = time.time_ns() // 1_000_000
+    until(lambda: time.time_ns() // 1_000_000 > left_ms + 100)
+    polls = lagging.polls
+    until(lambda: query(doubting) and lagging.polls > polls + 5)
+    assert 0 < stable_as_of(doubting) <= left_ms
 
 
 def test_watermark_outlives_a_restart(upstream: Upstream, lagging: Lagging, tmp_path: Any) -> None:
