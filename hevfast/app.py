@@ -9,6 +9,7 @@ from typing import Any
 from starlette.routing import Route, Router
 
 from hevfast.batch.mirror import digest_of
+from hevfast.cache.cards import CardStore
 from hevfast.cache.lmdb_store import LmdbStore
 from hevfast.cache.memory import MemoryStore
 from hevfast.cache.merging import merged
@@ -26,6 +27,7 @@ from hevfast.observe import catalogue
 from hevfast.observe.exposition import Exposition
 from hevfast.observe.fetches import Fetches
 from hevfast.observe.incidents import Incidents
+from hevfast.observe.queries import Queries
 from hevfast.observe.stages import Stages
 from hevfast.observe.tally import Tally
 from hevfast.observe.writes import Writes
@@ -84,7 +86,7 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
         Fetches(tally, settings.aerospike_set_prefix),
         Stages(tally),
         Markers(),
-        Watermark(settings, exchange, clock),
+        Watermark(settings, exchange, clock, cards_of(settings)),
     )
     watch(tally, gateway)
     write = Write(gateway)
@@ -128,7 +130,8 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
         default=NotFound(),
         lifespan=lifespan,
     )
-    return Dispatch(router, write, Documents(gateway), Query(gateway, passthrough), staged)
+    query = Query(gateway, passthrough, Queries(tally))
+    return Dispatch(router, write, Documents(gateway), query, staged)
 
 
 def watch(tally: Tally, gateway: Gateway) -> None:
@@ -183,6 +186,20 @@ def cache_of(settings: Settings, witness: Witness) -> Store | None:
         )
     folder, bytes_max = Path(settings.data_dir), settings.cache_bytes_max
     return LmdbStore(folder, bytes_max, lapse_s, doubt_s, digest_of, witness)
+
+
+def cards_of(settings: Settings) -> CardStore | None:
+    """Choose where hosts tell each other of writes in flight; nowhere if each is alone."""
+    if settings.cache_in_force != "aerospike":
+        return None
+    from hevfast.cache.aerospike_peers import AerospikePeers
+
+    return AerospikePeers(
+        _hosts(settings.aerospike_hosts or ""),
+        settings.aerospike_registry_namespace or settings.aerospike_namespace,
+        settings.aerospike_set_prefix,
+        settings.aerospike_cluster_name or "",
+    )
 
 
 def pipelines_of(settings: Settings) -> PipelineStore:

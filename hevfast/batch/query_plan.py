@@ -4,6 +4,7 @@ Values keep the client's bytes: bodies are put together of members as they were 
 """
 
 import enum
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, NoReturn
 
@@ -31,6 +32,11 @@ _NATIVE: Final = frozenset(
     {"queries", "aggregate_by", "group_by", "limit", "exclude_attributes", "distance_metric",
      "vector_encoding"}
 )  # fmt: skip
+# A body without any of these keys is native, unless one is spelled with an escape. As one pattern
+# that begins with a quote: looking for each by itself takes ten times as long.
+_MAY_BE_LAYERS: Final = re.compile(
+    rb'"(?:top_k|%b)"\s*:' % b"|".join(name.encode() for name in sorted(_LAYERS))
+)
 _SOURCES: Final = ("vector", "nearest_to_id", "rank_by")
 _EVENTUAL: Final = b'{"level":"eventual"}'
 
@@ -76,12 +82,16 @@ class Query(NamedTuple):
     ascending: bool = False
 
 
-def read_query(body: bytes | bytearray) -> Query:
+def read_query(body: bytes | bytearray, *, natives_too: bool = True) -> Query:
     """Say what a body asks for. What cannot be read is native: upstream says what is wrong with it.
 
+    `natives_too`: the members of a native query are wanted; without them most are known by a look.
+
     Raises: GatewayError `validation_error` for what is Layer's form and wrong.
-    Cost: one pass over the body.
+    Cost: one pass over the body: 20 us for 32 KB, a look 9.
     """
+    if not natives_too and _MAY_BE_LAYERS.search(body) is None and b"\\" not in body:
+        return Query(Shape.NATIVE, {})
     try:
         read = _decode_members(body)
     except (msgspec.DecodeError, UnicodeDecodeError):

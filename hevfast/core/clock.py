@@ -42,6 +42,11 @@ class Clock:
         cell[0] = max(cell[0], self._last)
         self._shared = cell
 
+    def reach(self, moment_ms: int) -> None:
+        """Give no time before this one any more."""
+        if self._shared[0] < moment_ms:
+            self._shared[0] = moment_ms
+
     def now_ms(self) -> int:
         now_ms = time.time_ns() // NS_PER_MS
         last = self._shared[0]

@@ -13,6 +13,7 @@ from hevfast.batch.query_cursor import paged, spelled_cursor
 from hevfast.batch.query_hybrid import Hybrid, fused, hybrid_of, spelled_hybrid
 from hevfast.batch.query_plan import Query as Asked
 from hevfast.batch.query_plan import Shape, ranked_by, read_query, spelled
+from hevfast.core.clock import monotonic_s
 from hevfast.core.errors import GatewayError
 from hevfast.core.headers import Headers
 from hevfast.core.limits import ANSWER_WHOLE_BYTES_MAX, QUERY_READ_BYTES_MAX, QUERY_ROWS_BYTES_MAX
@@ -21,6 +22,7 @@ from hevfast.edge.body import check_length, plain_of, read_body
 from hevfast.edge.head import Head
 from hevfast.edge.reply import relay
 from hevfast.edge.target import target_of
+from hevfast.observe.queries import Queries
 from hevfast.reads.mark import Mark, Standing
 from hevfast.routes.nearest import centroid
 from hevfast.upstream.exchange import Answer
@@ -51,14 +53,16 @@ _WARNING: Final = b"x-layer-warning"
 class Query:
     """Reads a query, cuts it if it must be, sends it, and says as of when it is."""
 
-    __slots__ = ("_cuts_native", "_gateway", "_passthrough")
+    __slots__ = ("_cuts_native", "_gateway", "_passthrough", "_queries")
 
-    def __init__(self, gateway: "Gateway", passthrough: App) -> None:
+    def __init__(self, gateway: "Gateway", passthrough: App, queries: Queries) -> None:
         self._gateway = gateway
+        self._queries = queries
         self._passthrough = passthrough
         self._cuts_native = gateway.settings.native_query_cut == "on"
 
     async def __call__(self, scope: Any, receive: Any, send: Any, namespace: bytes) -> None:
+        begun_s = monotonic_s()
         gateway = self._gateway
         if scope["raw_path"].startswith(b"/v1"):
             scope = {**scope, "raw_path": b"/v2" + scope["raw_path"][3:]}
@@ -74,27 +78,49 @@ class Query:
         body = await read_body(receive, head.length, bytes_max, gateway.silence)
         head.forward.append((b"authorization", authorization))
 
-        query = await _read(body, head)
-        if query.shape is Shape.NATIVE and not (self._cuts_native and query.members):
-            if head.encoding:
-                head.forward.append((b"content-encoding", head.encoding))
-            answer = await _Call(gateway, namespace, target, head.forward).send(bytes(body))
-        elif query.shape is Shape.NATIVE:
-            answer = await self._cut(_Call(gateway, namespace, target, head.forward), query, None)
-        else:
+        query = await _read(body, head, natives_too=self._cuts_native)
+        if query.shape is Shape.NATIVE and head.encoding and not self._cuts(query):
+            head.forward.append((b"content-encoding", head.encoding))
+        elif query.shape is not Shape.NATIVE:
             head.want_identity()
-            call = _Call(gateway, namespace, target, head.forward)
-            answer = await self._layers(call, query, authorization)
+        call = _Call(gateway, namespace, target, head.forward, authorization)
+        try:
+            answer = await self._answered(call, query, body)
+        except BaseException as error:
+            self._queries.failed(namespace, monotonic_s() - begun_s, error)
+            raise
+        members = query.members
+        self._queries.answered(
+            namespace,
+            answer.status,
+            monotonic_s() - begun_s,
+            call.upstream_s,
+            has_filter="filters" in members,
+            has_rank_by="rank_by" in members,
+        )
+        if query.shape is not Shape.NATIVE:
             answer.headers.append((b"traceparent", _traceparent(scope["headers"])))
         if answer.status < 300:
             gateway.watermark.watch(namespace, authorization)
         await relay(send, answer)
 
-    async def _layers(self, call: "_Call", query: Asked, authorization: bytes) -> Answer:
+    def _cuts(self, query: Asked) -> bool:
+        """Tell whether a query may be cut; one in Turbopuffer's form only if that is asked for."""
+        return query.shape is not Shape.NATIVE or (self._cuts_native and bool(query.members))
+
+    async def _answered(self, call: "_Call", query: Asked, body: bytes | bytearray) -> Answer:
+        if query.shape is not Shape.NATIVE:
+            return await self._layers(call, query)
+        if self._cuts(query):
+            return await self._cut(call, query, None)
+        return await call.send(bytes(body))
+
+    async def _layers(self, call: "_Call", query: Asked) -> Answer:
         """Answer a query in Layer's form."""
         if query.nearest_to:
-            ids = query.nearest_to
-            vector = await centroid(call.gateway.exchange, authorization, call.namespace, ids)
+            vector = await centroid(
+                call.gateway.exchange, call.authorization, call.namespace, query.nearest_to
+            )
             if isinstance(vector, Answer):
                 return vector
             members = {"rank_by": ranked_by(vector), **query.members}
@@ -126,10 +152,13 @@ class Query:
         cut_ms = moment if mark.standing is Standing.UPDATING else None
         whole = _whole_bytes_max(query)
         answer = await call.send(_spelled(query, hybrid, cut_ms), whole)
+        if cut_ms is not None:
+            self._queries.cut()
         if answer.status == _TOO_MANY and cut_ms is None and moment is not None:
             # It refuses when too much is not indexed; what is cut off need not be looked at.
             await _left(answer)
             answer = await call.send(_spelled(query, hybrid, moment), whole)
+            self._queries.cut()
         elif answer.status == _BAD_REQUEST and cut_ms is not None and not query.window:
             # A namespace that was never written here does not know the stamp.
             await _left(answer)
@@ -143,16 +172,20 @@ class Query:
 class _Call:
     """Where a query goes, and with which headers."""
 
-    __slots__ = ("_headers", "_target", "gateway", "namespace")
+    __slots__ = ("_headers", "_target", "authorization", "gateway", "namespace", "upstream_s")
 
-    def __init__(self, gateway: "Gateway", namespace: bytes, target: str, headers: Headers) -> None:
+    def __init__(self, gateway: "Gateway", namespace: bytes, target: str, headers: Headers,
+                 authorization: bytes) -> None:  # fmt: skip
         self.gateway = gateway
+        self.authorization = authorization
+        # Seconds that upstream took, all of its answers together.
+        self.upstream_s = 0.0
         self.namespace = namespace
         self._target = target
         self._headers = headers
 
     async def send(self, body: bytes, whole_bytes_max: int = ANSWER_WHOLE_BYTES_MAX) -> Answer:
-        return await self.gateway.exchange.send(
+        answer = await self.gateway.exchange.send(
             "POST",
             self._target,
             self._headers,
@@ -161,16 +194,20 @@ class _Call:
             deed="query",
             whole_bytes_max=whole_bytes_max,
         )
+        self.upstream_s += answer.upstream_s
+        return answer
 
 
-async def _read(body: bytes | bytearray, head: Head) -> Asked:
+async def _read(body: bytes | bytearray, head: Head, *, natives_too: bool) -> Asked:
     """Read a query. One that is too large to be Layer's, or coded in an unknown way, is native."""
     if head.encoding:
         try:
             body = await plain_of(body, head, QUERY_READ_BYTES_MAX)
         except GatewayError:
             return _NATIVE
-    return _NATIVE if len(body) > QUERY_READ_BYTES_MAX else read_query(body)
+    return (
+        _NATIVE if len(body) > QUERY_READ_BYTES_MAX else read_query(body, natives_too=natives_too)
+    )
 
 
 def _spelled(query: Asked, hybrid: Hybrid | None, cut_ms: int | None) -> bytes:

@@ -12,12 +12,18 @@ class Write(NamedTuple):
 
 
 class Case(NamedTuple):
-    """Writes, as many watchers, each on a worker of its own, and how far time goes on."""
+    """Writes, as many watchers, each on a worker of its own, and how far time goes on.
+
+    `hosts`: each worker is a host of its own, and the others know only its card. `late`: the second
+    one joins when it begins to write, with a clock that is behind.
+    """
 
     name: str
     writes: tuple[Write, ...]
     watchers: int = 1
     ticks_ms: int = 2
+    hosts: bool = False
+    late: bool = False
 
 
 CASES = [
@@ -26,8 +32,10 @@ CASES = [
     Case("two watchers", (Write(0),), watchers=2, ticks_ms=1),
     Case("lost", (Write(0, "lost"),), ticks_ms=3),
     Case("crash", (Write(1, "crash"),), ticks_ms=3),
-    Case("lost, and another's crash", (Write(0, "lost"), Write(1, "crash")), ticks_ms=2),
     Case("copy", (Write(0, copies=True), Write(0)), ticks_ms=1),
+    Case("two hosts", (Write(1),), ticks_ms=1, hosts=True),
+    Case("two hosts, lost", (Write(1, "lost"),), ticks_ms=1, hosts=True),
+    Case("a host joins", (Write(1),), ticks_ms=1, hosts=True, late=True),
     Case("copy, lost", (Write(0, "lost", copies=True),), ticks_ms=3),
 ]
 

@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from hevfast.reads import flights as flights_module
+from hevfast.reads import peers as peers_module
 from hevfast.reads import watcher as watcher_module
 from hevfast.reads.flights import Flight, Flights, bucket_of
 from hevfast.reads.mark import Mark, Standing
+from hevfast.reads.peers import Card, Peers
 from hevfast.reads.rules import NONE, Observation, advanced, standing_of
 from hevfast.reads.watcher import Watcher
 from tests.model.watermark_cases import BY_NAME, Case
-from tests.model.watermark_world import Board
+from tests.model.watermark_world import Board, WorkerClock
 
 Patches = Callable[[], AbstractContextManager[Any]]
 
@@ -93,7 +95,7 @@ def mark_is_kept_when_a_copy_begins() -> AbstractContextManager[Any]:
 def the_dead_are_forgotten_at_once() -> AbstractContextManager[Any]:
     def look(self: Board) -> None:
         self.world.stop()
-        self.world.seen = [page for page in self.world.pages if page.dead_since_ms is None]
+        self.seen = [page for page in self.world.pages if page.dead_since_ms is None]
 
     return patch.object(Board, "look", look)
 
@@ -176,3 +178,33 @@ def an_older_observation_sets_the_mark_back() -> AbstractContextManager[Any]:
                 each.stop()
 
     return Both()
+
+
+@plant("two hosts")
+def cards_of_other_hosts_do_not_count() -> AbstractContextManager[Any]:
+    tick = Watcher.tick
+    return patch.object(Watcher, "tick", lambda self, lows_ms: tick(self))
+
+
+@plant("two hosts")
+def card_tells_of_the_time_alone() -> AbstractContextManager[Any]:
+    return patch.object(Card, "low_ms", lambda self, bucket: self.noted_ms)
+
+
+@plant("two hosts, lost")
+def card_tells_of_flights_alone() -> AbstractContextManager[Any]:
+    return patch.object(Card, "low_ms", lambda self, bucket: self.floors_ms[bucket])
+
+
+@plant("two hosts")
+def card_looks_at_flights_before_the_time_is_noted() -> AbstractContextManager[Any]:
+    def card(self: Peers) -> bytes:
+        floor_ms = self._board.floor_ms(0)
+        return peers_module._CARD.pack(self._clock.now_ms(), floor_ms)
+
+    return patch.object(Peers, "_card", card)
+
+
+@plant("a host joins")
+def host_that_joins_goes_by_its_own_clock() -> AbstractContextManager[Any]:
+    return patch.object(WorkerClock, "reach", lambda self, moment_ms: None)

@@ -7,20 +7,25 @@ clock, each look at the board, each question to upstream. The world chooses who 
 A world is run anew for each sequence of choices; of two that led to the same, one is followed.
 """
 
+import struct
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from greenlet import getcurrent, greenlet
 
+from hevfast.cache.cards import Cards
 from hevfast.core.clock import Clock
 from hevfast.reads import flights as flights_module
+from hevfast.reads import peers as peers_module
 from hevfast.reads import watcher as watcher_module
 from hevfast.reads.flights import Flights
 from hevfast.reads.mark import NOTHING_KNOWN, Mark
+from hevfast.reads.peers import Peers
 from hevfast.reads.rules import NONE, Intervals
 from hevfast.reads.watcher import Watcher
 from hevfast.reads.watermark import Watermark
@@ -31,6 +36,7 @@ NAMESPACE = b"ns"
 # One is enough, and quickly made.
 BUCKETS = 1
 BUCKET = 0
+_CARD = struct.Struct(f">{1 + BUCKETS}Q")
 FIRST_MS = 10
 MARGIN_MS = 1
 # Milliseconds here, as one clock serves for all: how long upstream may apply what is in doubt.
@@ -73,34 +79,41 @@ class Page:
 
 
 class WorkerClock(Clock):
-    """A clock that others may come before and after; every worker's is that of the host."""
+    """A clock that others may come before and after; all those of one host are the same."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: "World", behind_ms: int = 0) -> None:
         super().__init__()
         self.world = world
+        self.behind_ms = behind_ms
+        self.reached_ms = 0
+
+    def reach(self, moment_ms: int) -> None:
+        self.reached_ms = self.world.heard(max(self.reached_ms, moment_ms))
 
     def now_ms(self) -> int:
         self.world.stop()
-        return self.world.heard(self.world.now_ms)
+        return self.world.heard(max(self.world.now_ms - self.behind_ms, self.reached_ms))
 
 
 class Board:
     """The files, without files."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: "World", worker: int) -> None:
         self.world = world
         self.marks = self
+        # Those of the host: all, or each worker is one.
+        self.seen = [world.pages[worker]] if world.case.hosts else world.seen
 
     def look(self) -> None:
         self.world.stop()
-        for page in list(self.world.seen):
+        for page in list(self.seen):
             since_ms = page.dead_since_ms
             if since_ms is not None and self.world.now_ms - since_ms > DOUBT_MS:
-                self.world.seen.remove(page)
+                self.seen.remove(page)
 
     def floor_ms(self, bucket: int) -> int:
         self.world.stop()
-        return self.world.heard(min([NONE, *(page[bucket] for page in self.world.seen)]))
+        return self.world.heard(min([NONE, *(page[bucket] for page in self.seen)]))
 
     def read(self, namespace: bytes) -> tuple[Mark, int]:
         return self.world.mark, 0
@@ -116,6 +129,23 @@ class Board:
         self.world.mark, self.world.asked_ms = NOTHING_KNOWN, from_ms
 
 
+class Table:
+    """Where cards lie; each exchange is one step."""
+
+    def __init__(self, world: "World", cards: dict[bytes, bytes]) -> None:
+        self.world = world
+        self.cards = cards
+
+    async def exchange(self, name: bytes, card: bytes | None, gone: Sequence[bytes]) -> Cards:
+        assert card is not None
+        self.world.stop(awaits=True)
+        self.cards = self.cards | {name: card}
+        self.world.heard(hash(tuple(sorted(self.cards.items()))))
+        found = Cards(b"epoch", False, self.cards)
+        self.world.stop(awaits=True)
+        return found
+
+
 class World:
     """One run. `wrong` says which promise was broken."""
 
@@ -129,12 +159,18 @@ class World:
         workers = max(case.watchers, *(write.worker + 1 for write in case.writes))
         self.pages = [Page(self) for _ in range(workers)]
         self.seen = list(self.pages)
-        self.flights = [Flights(WorkerClock(self), DOUBT_MS) for _ in range(workers)]
+        behind_ms = [3 if case.late and worker else 0 for worker in range(workers)]
+        self.clocks = [WorkerClock(self, behind) for behind in behind_ms]
+        self.flights = [Flights(clock, DOUBT_MS) for clock in self.clocks]
+        there = range(workers - case.late if case.hosts else 0)
+        first = _CARD.pack(FIRST_MS, *[NONE] * BUCKETS)
+        self.table = Table(self, {b"%d" % worker: first for worker in there})
+        self.peers = [self._peers(worker) for worker in range(workers)]
         self.sent = [Sent() for _ in case.writes]
         self.log: dict[greenlet, list[int]] = {}
         self.actors: dict[str, greenlet] = {}
         self.worker: dict[greenlet, int] = {}
-        self.busy: list[greenlet | None] = [None] * workers
+        self.busy: list[greenlet | None] = [None] * (workers + 1)
         self.trace: list[str] = []
         flights_module.monotonic_s = watcher_module.monotonic_s = lambda: float(self.now_ms)
         for flights, page in zip(self.flights, self.pages, strict=True):
@@ -143,6 +179,9 @@ class World:
             self._add(f"write {number}", write.worker, partial(self._write, number, write))
         for worker in range(case.watchers):
             self._add(f"watch {worker}", worker, partial(self._watch, worker))
+        if case.hosts and not case.late:
+            # By another worker of that host than the one that writes.
+            self._add("card 1", workers, lambda: driven(self.peers[1].lows()))
 
     def _add(self, name: str, worker: int, act: Callable[[], None]) -> None:
         def run() -> None:
@@ -153,11 +192,20 @@ class World:
         self.log[actor] = []
         self.worker[actor] = worker
 
+    def _peers(self, worker: int) -> Peers:
+        peers = Peers(self.table, self.clocks[worker], 1e9, Path(), lambda: float(self.now_ms))  # type: ignore[arg-type]
+        peers._name, peers._leads = b"%d" % worker, 0
+        peers._board = Board(self, worker)  # type: ignore[assignment]
+        return peers
+
     # What the actors do
 
     def _write(self, number: int, write: Write) -> None:
         flights, sent = self.flights[write.worker], self.sent[number]
-        watermark = SimpleNamespace(flights=flights, _board=Board(self))
+        if self.case.late:
+            driven(self.peers[write.worker].lows())
+        watermark = SimpleNamespace(flights=flights, _board=Board(self, write.worker))
+        watermark._restart = watermark._board.restart
         flight = Watermark.begin(watermark, NAMESPACE, keeps_stamps=write.copies)  # type: ignore[arg-type]
         sent.stamp_ms = OLD_MS if write.copies else flight.now_ms
         sent.state = "sent"
@@ -175,19 +223,18 @@ class World:
 
     def _watch(self, worker: int) -> None:
         flights, intervals = self.flights[worker], Intervals(1, 1)
-        watcher = Watcher(self._ask, WorkerClock(self), flights, intervals, MARGIN_MS)
+        watcher = Watcher(self._ask, self.clocks[worker], flights, intervals, MARGIN_MS)
         asked: list[Coroutine[Any, Any, None]] = []
-        watcher._board = Board(self)  # type: ignore[assignment]
+        watcher._board = Board(self, worker)  # type: ignore[assignment]
         watcher._at_once = _Nobody()  # type: ignore[assignment]
         watcher._start = asked.append  # type: ignore[method-assign]
         watcher.written(NAMESPACE, b"key")
-        watcher.tick()
+        if self.case.hosts:
+            watcher.tick(driven(self.peers[worker].lows()))
+        else:
+            watcher.tick()
         for work in asked:
-            try:
-                work.send(None)
-            except StopIteration:
-                continue
-            raise AssertionError("nothing waits here")
+            driven(work)
 
     async def _ask(self, namespace: bytes, authorization: bytes) -> Answer:
         self.stop(awaits=True)
@@ -271,12 +318,22 @@ class World:
             self.now_ms,
             self.mark,
             self.asked_ms,
+            tuple(sorted(self.table.cards.items())),
             tuple(tuple(log) for log in self.log.values()),
             tuple((sent.state, sent.until_ms) for sent in self.sent),
             tuple((page.numbers[BUCKET], page.dead_since_ms) for page in self.pages),
             tuple(actor.dead for actor in self.actors.values()),
             len(self.seen),
         )
+
+
+def driven(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine to its end; it stops only where the world stops it."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("nothing waits here")
 
 
 class _Nobody:
@@ -301,7 +358,9 @@ def explored(case: Case) -> Explored:
     with ExitStack() as stack:
         for module in (flights_module, watcher_module):
             stack.enter_context(patch.object(module, "monotonic_s"))
-        stack.enter_context(patch.object(flights_module, "BUCKETS", BUCKETS))
+        for module in (flights_module, peers_module):
+            stack.enter_context(patch.object(module, "BUCKETS", BUCKETS))
+        stack.enter_context(patch.object(peers_module, "_CARD", _CARD))
         return _explored(case)
 
 

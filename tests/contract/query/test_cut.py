@@ -11,7 +11,7 @@ import pytest
 from tests.fakes.client import Reply, request_bytes
 from tests.fakes.gateway import RunningGateway, running_gateway
 from tests.fakes.lagging import STAMP, Lagging
-from tests.fakes.upstream import Upstream, answer, running_upstream
+from tests.fakes.upstream import Step, Upstream, answer, running_upstream, silence
 
 PATH = "/v2/namespaces/ns/query"
 LAYERS = {"vector": [1.0, 2.0], "top_k": 1000, "include_attributes": True}
@@ -22,7 +22,7 @@ QUICK = {
     "CONSISTENCY_POLL_INTERVAL_MS": "20",
     "CONSISTENCY_STABLE_POLL_INTERVAL_MS": "40",
     "CONSISTENCY_SAFETY_MARGIN_MS": "5",
-    "HEVFAST_DOUBT_MS": "300",
+    "HEVFAST_DOUBT_MS": "1500",
 }
 
 
@@ -46,6 +46,13 @@ def write(gateway: RunningGateway, *ids: int, **more: Any) -> None:
 
 def stable_as_of(gateway: RunningGateway) -> int:
     return int(query(gateway).value(b"x-layer-stable-as-of") or 0)
+
+
+def queries_are_answered(upstream: Upstream, step: Step) -> None:
+    """Have all queries answered so, all else as before; forget what was asked."""
+    usual = upstream.usual
+    upstream.usual = lambda request: step if request.target.endswith(b"/query") else usual(request)
+    upstream.script()
 
 
 @pytest.fixture
@@ -147,9 +154,7 @@ def test_second_429_is_relayed(
     lagging.index()
     until(lambda: query(gateway) and "filters" not in lagging.queries[-1])
     busy = answer(429, b'{"status":"error","error":"busy"}', [(b"Retry-After", b"7")])
-    usual = upstream.usual
-    upstream.usual = lambda request: busy if request.target.endswith(b"/query") else usual(request)
-    upstream.script()
+    queries_are_answered(upstream, busy)
     reply = query(gateway)
     assert (reply.status, reply.body) == (429, b'{"status":"error","error":"busy"}')
     assert reply.value(b"retry-after") == b"7"
@@ -168,8 +173,7 @@ def test_one_cut_for_all_legs(
     gateway: RunningGateway, lagging: Lagging, upstream: Upstream
 ) -> None:
     moment = indexed_then_lagging(gateway, lagging)
-    upstream.usual = lambda request: answer(200, b'{"results":[]}')
-    upstream.script()
+    queries_are_answered(upstream, answer(200, b'{"results":[]}'))
     leg = {"rank_by": ["id", "asc"], "limit": 3}
     legs = [leg, leg | {"filters": ["a", "Eq", 1]}]
     reply = query(gateway, {"queries": legs, "as_of": 77})
@@ -207,8 +211,7 @@ def test_native_is_never_cut_unless_that_is_asked_for(
     gateway: RunningGateway, lagging: Lagging, upstream: Upstream
 ) -> None:
     indexed_then_lagging(gateway, lagging)
-    upstream.usual = lambda request: answer(200, b'{"rows":[]}')
-    upstream.script()
+    queries_are_answered(upstream, answer(200, b'{"rows":[]}'))
     reply = query(gateway, NATIVE)
     (asked,) = [one for one in upstream.requests if one.target.endswith(b"/query")]
     assert asked.body == json.dumps(NATIVE).encode()
@@ -218,8 +221,7 @@ def test_native_is_never_cut_unless_that_is_asked_for(
 def test_native_is_cut_if_that_is_asked_for(upstream: Upstream, lagging: Lagging) -> None:
     with running_gateway(upstream.url, **QUICK, HEVFAST_NATIVE_QUERY_CUT="on") as gateway:
         moment = indexed_then_lagging(gateway, lagging)
-        upstream.usual = lambda request: answer(200, b'{"rows":[]}')
-        upstream.script()
+        queries_are_answered(upstream, answer(200, b'{"rows":[]}'))
         reply = query(gateway, NATIVE)
         query(gateway, {"queries": [NATIVE, NATIVE]})
         asked = [one.body for one in upstream.requests if one.target.endswith(b"/query")]
@@ -243,6 +245,49 @@ def test_a_lost_write_holds_the_watermark_until_its_doubt_lapses(
         assert stable_as_of(gateway) <= lost_ms
     until(lambda: stable_as_of(gateway) > lost_ms)
     assert begun_ms <= lost_ms
+
+
+@pytest.fixture
+def doubting(upstream: Upstream) -> Iterator[RunningGateway]:
+    """A gateway for which a lost write stays in doubt beyond the test."""
+    with running_gateway(upstream.url, **(QUICK | {"HEVFAST_DOUBT_MS": "3600000"})) as running:
+        yield running
+
+
+def writes_are_answered(upstream: Upstream, step: Step) -> None:
+    usual = upstream.usual
+    upstream.usual = lambda request: (
+        step if request.target == b"/v2/namespaces/ns" else usual(request)
+    )
+    upstream.script()
+
+
+def test_a_refused_write_does_not_hold_the_watermark(
+    doubting: RunningGateway, lagging: Lagging, upstream: Upstream
+) -> None:
+    write(doubting, 1)
+    lagging.index()
+    writes_are_answered(upstream, answer(400, b"{}"))
+    assert doubting.write(b'{"upsert_rows":[{"id":9}]}').status == 400
+    refused_ms = time.time_ns() // 1_000_000
+    until(lambda: stable_as_of(doubting) > refused_ms)
+
+
+def test_a_write_whose_client_left_holds_it_as_a_lost_one_does(
+    doubting: RunningGateway, lagging: Lagging, upstream: Upstream
+) -> None:
+    write(doubting, 1)
+    lagging.index()
+    writes_are_answered(upstream, silence())
+    with doubting.connect() as connection:
+        body = b'{"upsert_rows":[{"id":9}]}'
+        connection.send(request_bytes("POST", "/v2/namespaces/ns", body))
+        until(lambda: any(b'"id":9' in request.body for request in upstream.requests))
+    left_ms = time.time_ns() // 1_000_000
+    until(lambda: time.time_ns() // 1_000_000 > left_ms + 100)
+    polls = lagging.polls
+    until(lambda: query(doubting) and lagging.polls > polls + 5)
+    assert 0 < stable_as_of(doubting) <= left_ms
 
 
 def test_watermark_outlives_a_restart(upstream: Upstream, lagging: Lagging, tmp_path: Any) -> None:

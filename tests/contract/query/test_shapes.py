@@ -119,6 +119,11 @@ def test_turbopuffers_own_form_passes_as_bytes_without_headers_of_layer(
     assert names == {b"content-type", b"content-length", b"server", b"date"}
 
 
+def test_a_key_is_known_however_it_is_spelled(gateway: RunningGateway, upstream: Upstream) -> None:
+    ask(gateway, b'{"\\u0076ector"  :[1.5]}')
+    assert sent(upstream)["rank_by"] == ["vector", "ANN", [1.5]]
+
+
 @pytest.mark.parametrize("body", [NATIVE[0], b'{"vector":[1.5]}'])
 def test_v1_goes_to_v2(gateway: RunningGateway, upstream: Upstream, body: bytes) -> None:
     target = "/v1/namespaces/ns/query?stainless_overload=multiQuery&a=b"
