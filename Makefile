@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # The official client's earlier major version, kept out of the environment's own packages: tests run it too.
 OLD_CLIENT := .venv/clients/turbopuffer-2.8
+# The official client for TypeScript, tested where there is Node.js.
+NODE_CLIENT := .venv/clients/turbopuffer-ts
 SECONDS ?= 60
 SEED ?=
 
@@ -19,6 +21,7 @@ help: ## List the targets
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group dev -e '.[simulator,load]'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --target $(OLD_CLIENT) 'turbopuffer==2.8.*'
+	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix $(NODE_CLIENT) @turbopuffer/turbopuffer@2.8.0; fi
 	@touch $@
 
 build: .venv/installed ## Create .venv, install, compile

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.routing import Route, Router
 
 from hevfast.batch.mirror import digest_of
+from hevfast.cache.cards import CardStore
 from hevfast.cache.lmdb_store import LmdbStore
 from hevfast.cache.memory import MemoryStore
 from hevfast.cache.merging import merged
@@ -22,21 +23,26 @@ from hevfast.core.names import StoreKind
 from hevfast.edge.dispatch import Dispatch
 from hevfast.edge.silence import Silence
 from hevfast.gateway import Gateway
+from hevfast.namespaces.marker import Markers
 from hevfast.observe import catalogue
 from hevfast.observe.exposition import Exposition
 from hevfast.observe.fetches import Fetches
 from hevfast.observe.incidents import Incidents
+from hevfast.observe.queries import Queries
 from hevfast.observe.stages import Stages
 from hevfast.observe.tally import Tally
 from hevfast.observe.writes import Writes
 from hevfast.pipelines.lmdb_store import LmdbPipelines
 from hevfast.pipelines.pressure import Pressure
 from hevfast.pipelines.store import PipelineStore, Tell
+from hevfast.reads.watermark import Watermark
 from hevfast.routes.documents import Documents
+from hevfast.routes.layer import Layer
 from hevfast.routes.moves import StageCounts, count_moves
 from hevfast.routes.ops import Health, Metrics, NotFound, Ready
 from hevfast.routes.passthrough import Passthrough
 from hevfast.routes.pipelines import Pipelines
+from hevfast.routes.query import Query
 from hevfast.routes.write import Write
 from hevfast.settings import Settings, load, metrics_folder
 from hevfast.upstream.exchange import Exchange
@@ -68,10 +74,11 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
     tally = Tally(metrics)
     stages = Stages(tally)
     pipelines = pipelines_of(settings, partial(count_moves, stages))
+    exchange, clock = Exchange(settings), Clock()
     gateway = Gateway(
         settings,
-        Exchange(settings),
-        Clock(),
+        exchange,
+        clock,
         Silence(settings.body_silence_ms / MS_PER_S),
         cache_of(settings, Incidents(tally)),
         Verdicts(),
@@ -80,15 +87,19 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
         Writes(tally),
         Fetches(tally, settings.aerospike_set_prefix),
         stages,
+        Markers(),
+        Watermark(settings, exchange, clock, cards_of(settings)),
     )
     watch(tally, gateway)
-    passthrough = Passthrough(gateway)
     write = Write(gateway)
+    passthrough = Passthrough(gateway)
+    layer = Layer(gateway, passthrough, write, Path(settings.data_dir) / "jobs")
     staged = Pipelines(gateway, pipelines, write)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         await gateway.exchange.open()
+        await gateway.watermark.open()
         if gateway.cache is not None:
             await gateway.cache.open()
         await pipelines.open()
@@ -97,11 +108,13 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
             yield
         finally:
             tally.close()
+            await layer.close()
             await staged.close()
             await gateway.pressure.close()
             await pipelines.close()
             if gateway.cache is not None:
                 await gateway.cache.close()
+            await gateway.watermark.close()
             await gateway.exchange.close()
 
     router = Router(
@@ -109,17 +122,18 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
             Route("/health", Health(gateway)),
             Route("/ready", Ready(gateway)),
             Route("/metrics", Metrics(Exposition(tally, StageCounts(pipelines, tally)))),
-            Route("/v1", passthrough),
-            Route("/v1/{rest:path}", passthrough),
-            Route("/v2/namespaces", passthrough),
-            Route("/v2/namespaces/{rest:path}", passthrough),
+            Route("/openapi.json", layer.surface),
+            Route("/v1", layer.surface),
+            Route("/v1/{rest:path}", layer.surface),
+            Route("/v2/{rest:path}", layer.surface),
         ],
         # A redirect would make clients repeat a request under a path that was refused.
         redirect_slashes=False,
         default=NotFound(),
         lifespan=lifespan,
     )
-    return Dispatch(router, write, Documents(gateway), staged)
+    query = Query(gateway, passthrough, Queries(tally))
+    return Dispatch(router, write, Documents(gateway), query, staged)
 
 
 def watch(tally: Tally, gateway: Gateway) -> None:
@@ -174,6 +188,20 @@ def cache_of(settings: Settings, witness: Witness) -> Store | None:
         )
     folder, bytes_max = Path(settings.data_dir), settings.cache_bytes_max
     return LmdbStore(folder, bytes_max, lapse_s, doubt_s, digest_of, witness)
+
+
+def cards_of(settings: Settings) -> CardStore | None:
+    """Choose where hosts tell each other of writes in flight; nowhere if each is alone."""
+    if settings.cache_in_force != "aerospike":
+        return None
+    from hevfast.cache.aerospike_peers import AerospikePeers
+
+    return AerospikePeers(
+        _hosts(settings.aerospike_hosts or ""),
+        settings.aerospike_registry_namespace or settings.aerospike_namespace,
+        settings.aerospike_set_prefix,
+        settings.aerospike_cluster_name or "",
+    )
 
 
 def pipelines_of(settings: Settings, tell: Tell) -> PipelineStore:

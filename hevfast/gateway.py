@@ -7,11 +7,13 @@ if TYPE_CHECKING:
     from hevfast.cache.verdicts import Verdicts
     from hevfast.core.clock import Clock
     from hevfast.edge.silence import Silence
+    from hevfast.namespaces.marker import Markers
     from hevfast.observe.fetches import Fetches
     from hevfast.observe.stages import Stages
     from hevfast.observe.writes import Writes
     from hevfast.pipelines.pressure import Pressure
     from hevfast.pipelines.store import PipelineStore
+    from hevfast.reads.watermark import Watermark
     from hevfast.settings import Settings
     from hevfast.upstream.exchange import Exchange
 
@@ -25,12 +27,14 @@ class Gateway:
         "clock",
         "exchange",
         "fetches",
+        "markers",
         "pipelines",
         "pressure",
         "settings",
         "silence",
         "stages",
         "verdicts",
+        "watermark",
         "writes",
     )
 
@@ -47,6 +51,8 @@ class Gateway:
         writes: "Writes",
         fetches: "Fetches",
         stages: "Stages",
+        markers: "Markers",
+        watermark: "Watermark",
     ) -> None:
         self.settings = settings
         self.exchange = exchange
@@ -62,6 +68,8 @@ class Gateway:
         self.writes = writes
         self.fetches = fetches
         self.stages = stages
+        self.markers = markers
+        self.watermark = watermark
 
     def __repr__(self) -> str:
         return f"<Gateway {self.exchange!r}>"

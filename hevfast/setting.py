@@ -36,10 +36,8 @@ def integer(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def choice(names: tuple[str, ...], later: tuple[str, ...]) -> Callable[[str], str]:
+def choice(names: tuple[str, ...]) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        if text in later:
-            raise ValueError("is not supported by this version")
         if text not in names:
             raise ValueError(f"is none of: {', '.join(names)}")
         return text
@@ -90,9 +88,7 @@ def number_setting(variable: str, default: int, low: int, high: int, unit: str, 
     return dataclasses.field(default=default, metadata={"row": row})
 
 
-def choice_setting(
-    variable: str, names: tuple[str, ...], help: str, *, later: tuple[str, ...] = ()
-) -> Any:
-    """Give a setting with a few values, the first the default; `later` are known, not yet done."""
+def choice_setting(variable: str, names: tuple[str, ...], help: str) -> Any:
+    """Give a setting with a few values, the first the default."""
     bounds = " | ".join(names)
-    return text_setting(variable, "choice", names[0], choice(names, later), help, bounds=bounds)
+    return text_setting(variable, "choice", names[0], choice(names), help, bounds=bounds)

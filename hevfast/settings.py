@@ -83,11 +83,31 @@ class Settings:
         "LAYER_SHARD_COUNT", 16, 1, 65536, "shards", "Shards the ids are spread over."
     )
     shard_stamp: str = choice_setting(
-        "HEVFAST_SHARD_STAMP", ("always", "never"), "Whether rows get _hevlayer_shard.",
-        later=("initialised",),
+        "HEVFAST_SHARD_STAMP", ("always", "initialised", "never"),
+        "Whether rows get _hevlayer_shard; initialised: in namespaces that have a marker, which "
+        "is asked for once a minute.",
+    )  # fmt: skip
+    backfill_rows: int = number_setting(
+        "LAYER_INIT_BACKFILL_BATCH_SIZE", 1000, 1, 10_000, "rows",
+        "Rows that get their shard in one write after an init.",
+    )  # fmt: skip
+    backfill_rps: int = number_setting(
+        "LAYER_INIT_BACKFILL_RPS", 5, 1, 1000, "writes/s", "Such writes a second, at most."
+    )
+    namespace_list_cache_ttl_ms: int = number_setting(
+        "NAMESPACE_LIST_CACHE_TTL_MS", 10_000, 0, _HOUR_MS, "ms",
+        "How long a page of GET /v2/namespaces is served again to the same key.",
+    )  # fmt: skip
+    federated_namespaces_max: int = number_setting(
+        "LAYER_FEDERATED_QUERY_MAX_NAMESPACES", 512, 1, 4096, "namespaces",
+        "Namespaces in one POST /v2/query.",
+    )  # fmt: skip
+    federated_namespaces_parallel: int = number_setting(
+        "LAYER_FEDERATED_QUERY_NAMESPACE_THREADS", 16, 1, 512, "namespaces",
+        "Namespaces that a worker asks at once for such queries.",
     )  # fmt: skip
     cache: str | None = text_setting(
-        "HEVFAST_CACHE", "choice", None, choice(("aerospike", "lmdb", "memory", "off"), ()),
+        "HEVFAST_CACHE", "choice", None, choice(("aerospike", "lmdb", "memory", "off")),
         "Where documents are cached: in a cluster shared by many gateways, in a file shared by the "
         "workers of this host, in the memory of the only worker, or nowhere. Unset: aerospike if "
         "AEROSPIKE_HOSTS is set, else lmdb.", bounds="aerospike | lmdb | memory | off",
@@ -160,6 +180,23 @@ class Settings:
         "How Turbopuffer is talked to: the gateway's own reader, or aiohttp's, slower, to fall "
         "back on.",
     )  # fmt: skip
+    poll_interval_ms: int = number_setting(
+        "CONSISTENCY_POLL_INTERVAL_MS", 1_000, 10, _HOUR_MS, "ms",
+        "Time between questions to Turbopuffer about an index that is not up to date.",
+    )  # fmt: skip
+    stable_poll_interval_ms: int = number_setting(
+        "CONSISTENCY_STABLE_POLL_INTERVAL_MS", 60_000, 10, _HOUR_MS, "ms",
+        "The same for one that is and was not written since.",
+    )  # fmt: skip
+    safety_margin_ms: int = number_setting(
+        "CONSISTENCY_SAFETY_MARGIN_MS", 500, 1, _HOUR_MS, "ms",
+        "How far a watermark stays behind the time at which the index was seen up to date.",
+    )  # fmt: skip
+    native_query_cut: str = choice_setting(
+        "HEVFAST_NATIVE_QUERY_CUT", ("off", "on"),
+        "Whether queries in Turbopuffer's own form are cut at the watermark, too, while the index "
+        "lags behind.",
+    )  # fmt: skip
     drain_marker_path: str = text_setting(
         "LAYER_DRAIN_MARKER_PATH", "path",
         os.path.join(tempfile.gettempdir(), DRAIN_MARKER_NAME),
@@ -193,9 +230,6 @@ _SWITCHES = re.compile(r"HEVFAST_(TEST_.*|DEBUG|TRACE|SANITIZE)")
 
 # Known names whose function this version does not have, with the value that means "off".
 _UNSUPPORTED: dict[str, str | None] = {
-    "CONSISTENCY_POLL_INTERVAL_MS": None,
-    "CONSISTENCY_SAFETY_MARGIN_MS": None,
-    "CONSISTENCY_STABLE_POLL_INTERVAL_MS": None,
     "HEVFAST_API_KEYS": None,
     "HEVFAST_COALESCE": "off",
     # These hold rules about who may call; ignoring them would open the door.

@@ -22,7 +22,8 @@ WRITE_BYTES_MAX: Final = 64 * 1024 * 1024
 WRITE_ROWS_MAX: Final = 100_000
 
 _BY_FILTER: Final = 1 << Key.DELETE_BY_FILTER | 1 << Key.PATCH_BY_FILTER
-_WHOLE: Final = _BY_FILTER | 1 << Key.COPY_FROM_NAMESPACE | 1 << Key.BRANCH_FROM_NAMESPACE
+_COPIES: Final = 1 << Key.COPY_FROM_NAMESPACE | 1 << Key.BRANCH_FROM_NAMESPACE
+_WHOLE: Final = _BY_FILTER | _COPIES
 # A schema can drop an attribute from every row.
 _WHOLE_TOO: Final = 1 << Key.SCHEMA | 1 << Key.CREATE_NAMESPACE
 _CONDITIONS: Final = (
@@ -37,6 +38,11 @@ def touches_everything(plan: Plan) -> bool:
     schema = plan.value(Key.SCHEMA) if plan.keys & _WHOLE_TOO else None
     # An escape could spell the word another way.
     return schema is not None and (b"drop" in schema or b"\\" in schema)
+
+
+def keeps_stamps(plan: Plan) -> bool:
+    """Tell whether a write makes rows that keep the stamps they had in another namespace."""
+    return bool(plan.keys & _COPIES)
 
 
 def is_conditional(plan: Plan) -> bool:

@@ -41,14 +41,17 @@ MEANINGS: dict[str, Meaning] = {
     "method_not_allowed": Meaning(405, Source.CLIENT, Retry.NO, logging.DEBUG),
     "request_timeout": Meaning(408, Source.CLIENT, Retry.SAFE, logging.DEBUG),
     "conflict": Meaning(409, Source.CLIENT, Retry.NO, logging.DEBUG),
+    "precondition_failed": Meaning(412, Source.CLIENT, Retry.NO, logging.DEBUG),
     "payload_too_large": Meaning(413, Source.CLIENT, Retry.NO, logging.DEBUG),
     "validation_error": Meaning(422, Source.CLIENT, Retry.NO, logging.DEBUG),
     "UnsupportedByStore": Meaning(422, Source.CLIENT, Retry.NO, logging.DEBUG),
+    "object_store_not_configured": Meaning(422, Source.CLIENT, Retry.NO, logging.DEBUG),
     "internal_error": Meaning(500, Source.GATEWAY, Retry.ONLY_IF_UNSENT, logging.ERROR),
     "upstream_error": Meaning(502, Source.UPSTREAM, Retry.ONLY_IF_UNSENT, logging.ERROR),
     "cache_cold": Meaning(503, Source.CACHE, Retry.SAFE, logging.WARNING),
     "service_unavailable": Meaning(503, Source.CACHE, Retry.SAFE, logging.WARNING),
     "gateway_draining": Meaning(503, Source.GATEWAY, Retry.SAFE, logging.DEBUG),
+    "gateway_timeout": Meaning(504, Source.UPSTREAM, Retry.SAFE, logging.WARNING),
 }
 
 

@@ -86,3 +86,11 @@ PIPELINE_VECTORS_BYTES_MAX = 64 * 1024 * 1024
 
 # Bytes. Body that names documents or sets something: 10,000 ids of 1024 bytes, and room for JSON.
 PIPELINE_CALL_BYTES_MAX = 16 * 1024 * 1024
+
+# Bytes. A query up to this size is read for what it asks: half a millisecond. Layer's form needs no
+# more: a vector of the most dimensions takes 215 KiB.
+QUERY_READ_BYTES_MAX = 256 * 1024
+
+# Bytes. The answer to a query in Layer's form up to this size is read for where its page ends, a
+# millisecond; a larger one is streamed as it comes.
+QUERY_ROWS_BYTES_MAX = 512 * 1024

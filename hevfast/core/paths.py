@@ -83,6 +83,16 @@ def fetched_document(method: str, path: bytes) -> Document | None:
     return namespace, unquote_to_bytes(identifier) if b"%" in identifier else identifier
 
 
+def queried_namespace(method: str, path: bytes) -> bytes:
+    """Give the namespace of `POST /v2/namespaces/{ns}/query`, or of that of v1, else b""."""
+    if method != "POST" or not path.endswith(b"/query"):
+        return b""
+    segments = path.split(b"/")
+    if len(segments) != 5 or segments[1] not in (b"v2", b"v1") or segments[2] != b"namespaces":
+        return b""
+    return segments[3] if is_namespace(segments[3]) else b""
+
+
 def changes_namespace(method: str, path: bytes) -> bytes:
     """Give the namespace that a passed-on request may change, b"" if it changes none.
 

@@ -123,6 +123,23 @@ async def read_plain(
     return await _inflate(stream_body(receive, bytes_max, silence), bytes_max)
 
 
+async def plain_of(body: bytes | bytearray, head: "Head", bytes_max: int) -> bytes | bytearray:
+    """Undo the content coding of a body that was read as it came.
+
+    Raises: GatewayError as `read_plain`.
+    """
+    coding = head.encoding.strip().lower()
+    if not coding or coding == b"identity":
+        return body
+    if coding not in (b"gzip", b"x-gzip"):
+        raise GatewayError("bad_request", "The Content-Encoding is not known here.")
+    return await _inflate(_only(bytes(body)), bytes_max)
+
+
+async def _only(piece: bytes) -> AsyncIterator[bytes]:
+    yield piece
+
+
 async def _inflate(pieces: AsyncIterator[bytes], bytes_max: int) -> bytearray:
     """Decode gzip of any number of members, giving the event loop a turn after each slice."""
     plain = bytearray()

@@ -4,23 +4,33 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hevfast.core.errors import AnswerTornError, GatewayError
-from hevfast.core.paths import PIPELINES_PREFIX, Document, fetched_document, is_write
+from hevfast.core.paths import (
+    PIPELINES_PREFIX,
+    Document,
+    fetched_document,
+    is_write,
+    queried_namespace,
+)
 from hevfast.edge.reply import reply_error, without_body
 from hevfast.observe.access_log import log_failure, log_fault, log_torn
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Fetch = Callable[[Any, Any, Any, Document], Awaitable[None]]
+Query = Callable[[Any, Any, Any, bytes], Awaitable[None]]
 
 
 class Dispatch:
     """The ASGI application. Every error of a request is turned into its answer here."""
 
-    __slots__ = ("_documents", "_pipelines", "_router", "_write")
+    __slots__ = ("_documents", "_pipelines", "_query", "_router", "_write")
 
-    def __init__(self, router: App, write: App, documents: Fetch, pipelines: App) -> None:
+    def __init__(
+        self, router: App, write: App, documents: Fetch, query: Query, pipelines: App
+    ) -> None:
         self._router = router
         self._write = write
         self._documents = documents
+        self._query = query
         self._pipelines = pipelines
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -37,6 +47,8 @@ class Dispatch:
                 await self._write(scope, receive, send)
             elif document := fetched_document(method, path):
                 await self._documents(scope, receive, send, document)
+            elif namespace := queried_namespace(method, path):
+                await self._query(scope, receive, send, namespace)
             elif path.startswith(PIPELINES_PREFIX):
                 await self._pipelines(scope, receive, send)
             else:

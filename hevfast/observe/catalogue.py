@@ -195,6 +195,24 @@ BREAKER_OPEN: Final = _gauge(
     "hevfast_cache_breaker_open", (), "Workers that leave the store alone just now."
 )
 
+QUERY_DURATION: Final = _histogram(
+    "layer_query_duration_seconds", _WRITE, "A query, from its head to its answer."
+)
+QUERY_TPUF: Final = _histogram(
+    "layer_query_tpuf_seconds", _WRITE, "The part of it spent waiting for Turbopuffer."
+)
+QUERY_OVERHEAD: Final = _histogram(
+    "layer_query_overhead_seconds", _WRITE, "The rest: reading it, its vectors, its answer."
+)
+QUERY_SHAPE: Final = _counter(
+    "layer_query_shape_total",
+    ("pipeline_id", "namespace", "has_filter", "has_rank_by", "status"),
+    "Queries by what they have; `false` for both where they were not read.",
+)
+QUERY_CUTS: Final = _counter(
+    "hevfast_query_cuts_total", (), "Queries sent with a cut at the watermark."
+)
+
 STAGE_TRANSITIONS: Final = _counter(
     "layer_stage_transitions_total",
     ("pipeline_id", "from_stage", "to_stage", "status"),

@@ -21,9 +21,9 @@ from hevfast.observe.catalogue import CATALOGUE, Metric
 _MAGIC: Final = b"hevcell1" + zlib.crc32(repr(CATALOGUE).encode()).to_bytes(8, "big")
 _HEAD_BYTES: Final = 4096
 
-# All of Layer's series for 5000 namespaces that are written and fetched take about 0.9 million
-# cells, and 100,000 lines of some 60 bytes.
-CELLS_MAX: Final = 1 << 20
+# All of Layer's series for 5000 namespaces that are written, fetched and queried take about 1.2
+# million cells, and 120,000 lines of some 60 bytes.
+CELLS_MAX: Final = 3 << 19
 INDEX_BYTES_MAX: Final = 1 << 23
 _INDEX_AT: Final = _HEAD_BYTES + 8 * CELLS_MAX
 _FILE_BYTES: Final = _INDEX_AT + INDEX_BYTES_MAX

@@ -70,6 +70,16 @@ class _Several(msgspec.Struct):
     document_ids: list[str]
 
 
+# Bodies by the names of their routes.
+FORMS: Final[dict[str, type[msgspec.Struct]]] = {
+    "create_pipeline": _Create,
+    "claim_documents": _Claim,
+    "heartbeat_documents": _Heartbeat,
+    "set_documents_stage": _Change,
+    "get_pipeline_documents_chunks": _Several,
+}
+
+
 def _reader(kind: type[T]) -> Callable[[Body], T]:
     decode: Callable[[Any], T] = msgspec.json.Decoder(kind).decode
     return lambda body: decoded(decode, body)

@@ -1,4 +1,4 @@
-"""One call of a pipeline route: what its handler needs to know."""
+"""One call of a route that the gateway answers itself: what its handler needs to know."""
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -12,20 +12,19 @@ if TYPE_CHECKING:
     from hevfast.gateway import Gateway
 
 
-class Call:
-    """A request with a key, and what its path names."""
+class Asked:
+    """A request with a key."""
 
-    __slots__ = ("_hear", "authorization", "document", "head", "pipeline", "place", "scope", "send")
+    __slots__ = ("authorization", "head", "hear", "scope", "send")
 
     def __init__(
-        self, scope: Any, receive: Any, send: Any, head: Head, authorization: bytes, named: Named
+        self, scope: Any, receive: Any, send: Any, head: Head, authorization: bytes
     ) -> None:
         self.scope = scope
-        self._hear = receive
+        self.hear = receive
         self.send = send
         self.head = head
         self.authorization = authorization
-        self.place, self.pipeline, self.document = named
 
     async def body(self, bytes_max: int, gateway: "Gateway") -> bytes | bytearray:
         """Read the body whole; `bytes_max` is the most on its path, if no less is set for all.
@@ -34,7 +33,7 @@ class Call:
         """
         bytes_max = min(bytes_max, gateway.settings.body_bytes_max)
         try:
-            return await read_plain(self._hear, self.head, bytes_max, gateway.silence)
+            return await read_plain(self.hear, self.head, bytes_max, gateway.silence)
         except GatewayError as error:
             if error.code != "payload_too_large":
                 raise
@@ -45,3 +44,37 @@ class Call:
         """Give the parameters of the query string; of several of one name, the last."""
         text: str = self.scope["query_string"].decode("ascii", "replace")
         return {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True).items()}
+
+
+class Call(Asked):
+    """A request about pipelines, and what its path names."""
+
+    __slots__ = ("document", "pipeline", "place")
+
+    def __init__(
+        self, scope: Any, receive: Any, send: Any, head: Head, authorization: bytes, named: Named
+    ) -> None:
+        super().__init__(scope, receive, send, head, authorization)
+        self.place, self.pipeline, self.document = named
+
+
+class Visit(Asked):
+    """A request about namespaces; `names` stand in its path, in order, as spelled."""
+
+    __slots__ = ("names",)
+
+    def __init__(
+        self,
+        scope: Any,
+        receive: Any,
+        send: Any,
+        head: Head,
+        authorization: bytes,
+        names: tuple[bytes, ...],
+    ) -> None:
+        super().__init__(scope, receive, send, head, authorization)
+        self.names = names
+
+    @property
+    def namespace(self) -> bytes:
+        return self.names[0]

@@ -18,6 +18,7 @@ from hevfast.edge.auth import authorize
 from hevfast.edge.body import read_plain
 from hevfast.edge.head import Head, authorization_of
 from hevfast.edge.reply import relay, reply_bytes
+from hevfast.namespaces.marker import RESERVED_IDS
 from hevfast.routes.lookup import Lookup
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Documents:
             return self._several(scope, receive, send, namespace, begun_s)
         gateway = self._gateway
         authorization = authorize(authorization_of(scope["headers"]), gateway.api_key)
+        if identifier.startswith(RESERVED_IDS):
+            raise _no_document()
         query = scope["query_string"]
         wanted = _wanted(query) if query else None
         cache = gateway.cache
@@ -101,7 +104,7 @@ class Documents:
         row = reading.rows[0]
         self._count(Fetched.ONE, namespace, reading, begun_s)
         if row is None:
-            raise GatewayError("not_found", "There is no document with this id.")
+            raise _no_document()
         body = _document(identifier, row, wanted)
         await reply_bytes(send, 200, body, _headers(reading.served, wanted))
 
@@ -124,17 +127,19 @@ class Documents:
     ) -> None:
         texts = [str(each).encode("utf-8", "surrogatepass") for each in batch.ids]
         wanted = None if batch.include_attributes is None else frozenset(batch.include_attributes)
-        once = list(dict.fromkeys(texts))
+        # The gateway's own rows are nobody's documents.
+        own = {text for text in texts if text.startswith(RESERVED_IDS)}
+        once = [text for text in dict.fromkeys(texts) if text not in own]
         reading = await self._read(authorization, namespace, once)
         if reading.refused is not None:
             await relay(send, reading.refused)
             return
         self._count(Fetched.BATCH, namespace, reading, begun_s)
-        rows = dict(zip(once, reading.rows, strict=True))
+        rows = dict.fromkeys(own) | dict(zip(once, reading.rows, strict=True))
         documents = [
             _document(text, row, wanted) for text in texts if (row := rows[text]) is not None
         ]
-        missing = [text.decode("utf-8", "replace") for text in once if rows[text] is None]
+        missing = [text.decode("utf-8", "replace") for text in rows if rows[text] is None]
         body = b'{"documents":[%b],"missing":%b}' % (b",".join(documents), _encode(missing))
         await reply_bytes(send, 200, body, _headers(reading.served, wanted))
 
@@ -217,6 +222,10 @@ class Reading(msgspec.Struct):
     rows: list[bytes | None]
     served: str
     refused: Any
+
+
+def _no_document() -> GatewayError:
+    return GatewayError("not_found", "There is no document with this id.")
 
 
 def _batch_of(body: bytes | bytearray) -> BatchFetch:

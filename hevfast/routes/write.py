@@ -1,12 +1,20 @@
 """The write route: `POST /v2/namespaces/{namespace}`."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hevfast.batch.affected import without_ids
-from hevfast.batch.mirror import asks_for_ids, is_conditional, touched_digests, touches_everything
+from hevfast.batch.faults import Key
+from hevfast.batch.mirror import (
+    asks_for_ids,
+    is_conditional,
+    keeps_stamps,
+    touched_digests,
+    touches_everything,
+)
 from hevfast.batch.plan import Plan, plan_write
 from hevfast.batch.stamp import STEP_BYTES, Stamped, stamp
+from hevfast.cache.rows import Outcome
 from hevfast.cache.store import Touched
 from hevfast.core.clock import MS_PER_S, monotonic_s
 from hevfast.core.errors import GatewayError, Source
@@ -20,25 +28,30 @@ from hevfast.edge.target import target_of
 from hevfast.observe.writes import DIRECT
 from hevfast.pipelines.pressure import PUSHED_BACK
 from hevfast.routes.counting import rows_counted
-from hevfast.routes.settling import WrittenRows, sent_between
+from hevfast.routes.settling import WrittenRows, outcome_of, sent_between
+from hevfast.routes.shards import Shards, ShardStamp
 
 if TYPE_CHECKING:
     from hevfast.gateway import Gateway
     from hevfast.upstream.exchange import Answer
 
 
+# A write that may delete rows of which it does not say the ids.
+_DELETES_BY_FILTER: Final = 1 << Key.DELETE_BY_FILTER
+_COPIES: Final = 1 << Key.COPY_FROM_NAMESPACE | 1 << Key.BRANCH_FROM_NAMESPACE
+
+
 class Write:
     """Stamps a write and sends it on."""
 
-    __slots__ = ("_body_bytes_max", "_gateway", "_overwrite", "_shard_count", "_stamp_shard")
+    __slots__ = ("_body_bytes_max", "_gateway", "_overwrite", "_shards")
 
     def __init__(self, gateway: "Gateway") -> None:
         settings = gateway.settings
         self._gateway = gateway
         self._body_bytes_max = settings.body_bytes_max
         self._overwrite = settings.reserved_stamps == "overwrite"
-        self._shard_count = settings.shard_count
-        self._stamp_shard = settings.shard_stamp == "always"
+        self._shards = Shards(gateway)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         begun_s = monotonic_s()
@@ -71,22 +84,32 @@ class Write:
         `begun_s`, by the monotonic clock, and `pipeline` are what it is counted by.
         """
         gateway, writes = self._gateway, self._gateway.writes
+        flights = gateway.watermark.flights
         if begun_s is None:
             begun_s = monotonic_s()
-        now_ms = 0
+        now_ms, flight = 0, None
         try:
             plan = await plan_write(body, overwrite=self._overwrite)
+            shards = self._shards.at_hand(namespace)
+            if shards is None:
+                shards = await self._shards.learnt(authorization, namespace)
             # After the plan: reading a large body takes seconds, and the stamp must be as close to
             # the commit as it can be.
-            now_ms = gateway.clock.now_ms()
+            flight = gateway.watermark.begin(namespace, keeps_stamps=keeps_stamps(plan))
+            now_ms = flight.now_ms
             answer = await self._stamped_and_sent(
-                namespace, target, head, authorization, plan, now_ms
+                namespace, target, head, authorization, plan, now_ms, shards
             )
         except BaseException as error:
             # Since the stamp, but for what the cache took: nothing nearer to it is known.
             waited_s = (gateway.clock.now_ms() - now_ms) / MS_PER_S if now_ms else 0.0
             writes.failed(pipeline, namespace, monotonic_s() - begun_s, waited_s, error)
+            if flight is not None:
+                flights.end(flight, known=_is_unsent(error))
             raise
+        flights.end(flight, known=outcome_of(answer.status) is not Outcome.UNKNOWN)
+        if answer.status < 300:
+            gateway.watermark.written(namespace, authorization)
         count = writes.applied if answer.status < 300 else writes.refused
         total_s = monotonic_s() - begun_s
         count(pipeline, namespace, rows_counted(plan), total_s, answer.upstream_s)
@@ -100,6 +123,7 @@ class Write:
         authorization: bytes,
         plan: Plan,
         now_ms: int,
+        shards: ShardStamp,
     ) -> "Answer":
         gateway = self._gateway
         # Which rows a condition let through only upstream knows, and the cache must.
@@ -107,8 +131,8 @@ class Write:
         stamped = stamp(
             plan,
             now_ms=now_ms,
-            shard_count=self._shard_count,
-            stamp_shard=self._stamp_shard,
+            shard_count=shards.shard_count,
+            stamp_shard=shards.stamped,
             force_ids=force_ids,
         )
 
@@ -120,10 +144,15 @@ class Write:
             answer = await sending()
         else:
             digests = None if touches_everything(plan) else touched_digests(plan)
-            rows = WrittenRows(plan, now_ms, self._shard_count, self._stamp_shard)
+            rows = WrittenRows(plan, now_ms, shards.shard_count, shards.stamped)
             answer = await sent_between(gateway.cache, Touched(namespace, digests), sending, rows)
             if answer.status < 300:
                 gateway.verdicts.passed(authorization, namespace)
+        if answer.status < 300 and plan.keys & _DELETES_BY_FILTER:
+            await self._shards.look_after(authorization, namespace)
+        if answer.status < 300 and plan.keys & _COPIES:
+            # A copy has its source's marker, if that has one.
+            gateway.markers.forget(namespace)
         if force_ids and isinstance(answer.body, bytes):
             answer.replace_body(without_ids(answer.body))
         return answer
@@ -147,3 +176,8 @@ class Write:
         if answer.status in PUSHED_BACK:
             pressure.note(namespace)
         return answer
+
+
+def _is_unsent(error: BaseException) -> bool:
+    """Tell whether a write that ended with this error was refused here, before it was sent."""
+    return isinstance(error, GatewayError) and error.source is not Source.UPSTREAM

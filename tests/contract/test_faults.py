@@ -24,9 +24,9 @@ ROWS = b'{"upsert_rows":[{"id":1}]}'
 LARGE = b'{"upsert_rows":[' + b",".join(b'{"id":%d}' % n for n in range(600_000)) + b"]}"
 ROUTES = [
     ("POST", "/v2/namespaces/ns", "write"),
-    ("POST", "/v2/namespaces/ns/query", "passthrough"),
+    ("POST", "/v2/namespaces/ns/query", "query"),
     ("GET", "/v1/namespaces", "passthrough"),
-    ("DELETE", "/v2/namespaces/ns", "passthrough"),
+    ("DELETE", "/v2/namespaces/ns", "delete"),
 ]
 
 FAULTS = {

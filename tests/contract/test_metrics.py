@@ -54,6 +54,29 @@ def test_writes_are_counted_by_outcome(gateway: RunningGateway, upstream: Upstre
     assert scrape.value("layer_tpuf_inflight") == 0
 
 
+def test_queries_are_counted_by_outcome_and_shape(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    path = "/v2/namespaces/q/query"
+    body = b'{"rank_by":["id","asc"],"top_k":1,"filters":["a","Eq",1]}'
+    upstream.script(answer(200, b'{"rows":[]}'), answer(400, b"{}"), raw(b"", close=True))
+    assert [gateway.ask("POST", path, body).status for _ in range(3)] == [200, 400, 502]
+    scrape, names = scraped(gateway), {"pipeline_id": "direct", "namespace": "q"}
+    counts = {
+        status: scrape.value("layer_query_duration_seconds_count", status=status, **names)
+        for status in ("ok", "tpuf_error")
+    }
+    assert counts == {"ok": 1, "tpuf_error": 2}
+    shape = {"has_filter": "true", "has_rank_by": "true", "status": "ok"}
+    assert scrape.value("layer_query_shape_total", **shape, **names) == 1
+    parts = [
+        scrape.value(f"layer_query_{part}_seconds_sum", status="ok", **names)
+        for part in ("duration", "tpuf", "overhead")
+    ]
+    assert parts[0] == pytest.approx(parts[1] + parts[2])
+    assert min(parts) > 0
+
+
 def test_fetches_are_counted_by_what_served_them(
     gateway: RunningGateway, upstream: Upstream
 ) -> None:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from hevfast import settings
+from hevfast.core import routes
 from hevfast.core.errors import MEANINGS
 from hevfast.observe import catalogue
 
@@ -20,6 +21,19 @@ def test_metrics_table_is_the_programs() -> None:
     begun = README.index("<!-- metrics: generated from hevfast/observe/catalogue.py -->\n")
     table = README[README.index("\n", begun) + 1 : README.index("<!-- metrics: end -->")]
     assert table == catalogue.markdown() + "\n"
+
+
+def test_route_table_is_the_programs() -> None:
+    begun = README.index("<!-- routes: generated from hevfast/core/routes.py -->\n")
+    table = README[README.index("\n", begun) + 1 : README.index("<!-- routes: end -->")]
+    assert table == routes.markdown() + "\n"
+
+
+def test_every_route_names_a_test_that_exists() -> None:
+    for row in routes.ROUTES:
+        file, _, function = row.test.partition("::")
+        source = (ROOT / "tests" / file).read_text()
+        assert f"def {function or 'test_'}" in source, row
 
 
 def test_failure_table_has_every_code_with_its_status() -> None:

@@ -22,6 +22,9 @@ LOOK_S = 0.02
 
 _OURS = re.compile(r"(HEVFAST|LAYER|TPUF|TURBOPUFFER|AEROSPIKE|CONSISTENCY)_.*|PORT|HOST")
 
+# An upstream that is scripted must not be asked what no script expects.
+_QUIET = {"CONSISTENCY_POLL_INTERVAL_MS": "3600000"}
+
 
 class RunningGateway(Client):
     """The process, and a client for it."""
@@ -43,7 +46,7 @@ class RunningGateway(Client):
 def clean_environment(**settings: str) -> dict[str, str]:
     """Give this process's environment without settings of the gateway, and then these."""
     kept = {name: value for name, value in os.environ.items() if not _OURS.fullmatch(name)}
-    return {**kept, **settings}
+    return {**kept, **_QUIET, **settings}
 
 
 def hevfast(*words: str, **settings: str) -> "subprocess.CompletedProcess[str]":

@@ -89,7 +89,7 @@ class Inside:
             settings=SimpleNamespace(body_bytes_max=body_bytes_max),
         )
         served = Pipelines(gateway, store, self.write)  # type: ignore[arg-type]
-        self._app = Dispatch(served, served, served, served)  # type: ignore[arg-type]
+        self._app = Dispatch(served, served, served, served, served)  # type: ignore[arg-type]
 
     async def ask(self, method: str, below: str, body: Any = None) -> Asked:
         path, _, query = f"/v2/pipelines{below}".partition("?")

@@ -169,6 +169,8 @@ class Upstream:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self._tasks: set[asyncio.Task[None]] = set()
+        # What is not scripted; the request's body is there when the step acts.
+        self.usual: Callable[[Request], Step] = usual
 
     @property
     def url(self) -> str:
@@ -236,7 +238,7 @@ class Upstream:
         head_bytes = await wire.reader.readuntil(b"\r\n\r\n")
         request = parse_head(head_bytes)
         with self._changed:
-            step = self._script.popleft() if self._script else usual(request)
+            step = self._script.popleft() if self._script else self.usual(request)
             if step.early:
                 self._record(request)
         if not step.early:

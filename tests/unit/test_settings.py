@@ -120,7 +120,6 @@ def test_a_bad_secret_is_not_repeated(key: str) -> None:
     [
         ("HEVFAST_API_KEYS", "/x"),
         ("HEVFAST_COALESCE", "on"),
-        ("CONSISTENCY_POLL_INTERVAL_MS", "1000"),
         ("LAYER_STORE_JSON", "{}"),
     ],
 )
@@ -128,12 +127,6 @@ def test_what_this_version_cannot_do_is_not_accepted_silently(name: str, value: 
     faults = faults_of(**{name: value})
     assert len(faults) == 1
     assert f"{name} is not supported by this version" in faults[0]
-
-
-def test_a_value_of_a_later_version_says_so() -> None:
-    assert faults_of(HEVFAST_SHARD_STAMP="initialised") == [
-        "HEVFAST_SHARD_STAMP='initialised' is not supported by this version"
-    ]
 
 
 def test_values_that_mean_off_are_accepted() -> None:

@@ -21,7 +21,7 @@ async def answers(fault: Exception) -> list[Any]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await Dispatch(fail, fail, fail, fail)(SCOPE, None, send)
+    await Dispatch(fail, fail, fail, fail, fail)(SCOPE, None, send)
     return sent
 
 
@@ -55,6 +55,6 @@ async def test_control_characters_stay_out_of_the_log(caplog: pytest.LogCaptureF
         pass
 
     scope = {**SCOPE, "raw_path": b"/v1/\x1b[31m\xff" + b"x" * 5000}
-    await Dispatch(fail, fail, fail, fail)(scope, None, send)
+    await Dispatch(fail, fail, fail, fail, fail)(scope, None, send)
     assert "\x1b" not in caplog.text
     assert len(caplog.records[0].getMessage()) < 300

@@ -1,0 +1,1 @@
+"""What the gateway knows and does about whole namespaces: markers, jobs, scans, lists."""

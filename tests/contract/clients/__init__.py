@@ -1,0 +1,1 @@
+"""Official clients, unmodified, call by call."""

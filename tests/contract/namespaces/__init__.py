@@ -1,0 +1,1 @@
+"""Namespaces as a whole, and all routes by their table."""
