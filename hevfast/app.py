@@ -17,6 +17,7 @@ from hevfast.cache.store import Store
 from hevfast.cache.verdicts import Verdicts
 from hevfast.cache.witness import Witness
 from hevfast.core.clock import MS_PER_S, Clock
+from hevfast.core.heap import keep_freed_blocks
 from hevfast.core.names import StoreKind
 from hevfast.edge.dispatch import Dispatch
 from hevfast.edge.silence import Silence
@@ -49,6 +50,7 @@ _OBJECTS_BETWEEN_LOOKS = 20_000
 
 def build() -> Dispatch:
     """Build the application from the environment; the server calls this in each worker."""
+    keep_freed_blocks()
     application = compose(load(), Path(folder) if (folder := metrics_folder()) else None)
     # What there is by now stays. The collector would go through it again and again in the midst of
     # bulk writes, and hold up the loop for five milliseconds each time.

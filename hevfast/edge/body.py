@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Receive = Callable[[], Awaitable[Any]]
 
+# Bytes. Pieces of a larger body are gathered as they come, not joined at the end.
+_JOINED_BYTES_MAX = 1024 * 1024
+
 # zlib's window bits for "gzip header and trailer required".
 _GZIP_WINDOW = 31
 
@@ -29,12 +32,14 @@ async def read_body(
 ) -> bytes | bytearray:
     """Read a body whole; `length` is what the client said, None if it said nothing.
 
-    Cost: a body that arrives in one piece is given as it came. Several pieces are appended to
-    one growing buffer; they are never joined, so memory stays at one copy.
+    Cost: a body that arrives in one piece is given as it came. Several pieces are joined at the
+    end; of a large body they are appended to one growing buffer, so memory stays at one copy.
 
     Raises: GatewayError `payload_too_large`, `request_timeout`, `bad_request`.
     """
-    whole: bytes | bytearray = b""
+    pieces: list[bytes] = []
+    whole: bytearray | None = None
+    size = 0
     more = True
     task = silence.watch()
     try:
@@ -43,12 +48,19 @@ async def read_body(
             more = _more(message)
             piece = message.get("body")
             if piece:
-                whole = _appended(whole, piece)
-                if len(whole) > bytes_max:
+                size += len(piece)
+                if size > bytes_max:
                     raise _too_large(bytes_max)
+                if whole is not None:
+                    whole += piece
+                else:
+                    pieces.append(piece)
+                    if size > _JOINED_BYTES_MAX:
+                        whole = bytearray().join(pieces)
+                        pieces.clear()
                 # The server tells of the end in a message of its own. It need not be waited for
                 # when everything announced is here.
-                if len(whole) == length:
+                if size == length:
                     break
             if more:
                 silence.watch()
@@ -58,15 +70,9 @@ async def read_body(
         raise
     finally:
         silence.leave(task)
-    return whole
-
-
-def _appended(whole: bytes | bytearray, piece: bytes) -> bytes | bytearray:
-    if not whole:
-        return piece
-    buffer = whole if isinstance(whole, bytearray) else bytearray(whole)
-    buffer += piece
-    return buffer
+    if whole is not None:
+        return whole
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 async def stream_body(receive: Receive, bytes_max: int, silence: "Silence") -> AsyncIterator[bytes]:

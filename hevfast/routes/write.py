@@ -1,7 +1,5 @@
 """The write route: `POST /v2/namespaces/{namespace}`."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +149,7 @@ class Write:
                 "POST",
                 target,
                 head.forward,
-                stamped.whole() if stamped.size <= STEP_BYTES else _steps(stamped),
+                stamped.whole() if stamped.size <= STEP_BYTES else stamped,
                 stamped.size,
                 deed="write",
                 whole_bytes_max=WRITE_ANSWER_WHOLE_BYTES_MAX,
@@ -168,14 +166,3 @@ class Write:
 def _is_unsent(error: BaseException) -> bool:
     """Tell whether a write that ended with this error was refused here, before it was sent."""
     return isinstance(error, GatewayError) and error.source is not Source.UPSTREAM
-
-
-async def _steps(stamped: Stamped) -> AsyncIterator[bytes | memoryview]:
-    """Give a large body step by step, with a turn for other requests after each.
-
-    A step is joined, never the body: tens of thousands of small pieces cost several times as
-    much to send as one copy of half a mebibyte.
-    """
-    for step in stamped:
-        yield step[0] if len(step) == 1 else b"".join(step)
-        await asyncio.sleep(0)

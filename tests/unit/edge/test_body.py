@@ -9,6 +9,7 @@ import pytest
 
 from hevfast.core.errors import GatewayError
 from hevfast.core.limits import GZIP_MEMBERS_MAX
+from hevfast.edge import body
 from hevfast.edge.body import read_body, read_plain, stream_body
 from hevfast.edge.head import Head
 from hevfast.edge.silence import Silence
@@ -39,10 +40,17 @@ async def test_one_piece_is_given_as_it_came() -> None:
     assert await read_body(messages(piece), 1000, 1000, Silence(1)) is piece
 
 
-async def test_several_pieces_become_one_buffer() -> None:
-    body = await read_body(messages(b"a", b"", b"b", b"c"), None, 3, Silence(1))
-    assert isinstance(body, bytearray)
-    assert body == b"abc"
+async def test_several_pieces_become_one_body() -> None:
+    assert await read_body(messages(b"a", b"", b"b", b"c"), None, 3, Silence(1)) == b"abc"
+
+
+async def test_pieces_of_a_large_body_go_into_one_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "_JOINED_BYTES_MAX", 3)
+    pieces = [b"a", b"bc", b"", b"d", b"ef"]
+    joined = await read_body(messages(*pieces[:2]), None, 6, Silence(1))
+    gathered = await read_body(messages(*pieces), None, 6, Silence(1))
+    assert (type(joined), joined) == (bytes, b"abc")
+    assert (type(gathered), gathered) == (bytearray, bytearray(b"abcdef"))
 
 
 async def test_no_piece_is_an_empty_body() -> None:
