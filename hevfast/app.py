@@ -71,9 +71,9 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
         Fetches(tally, settings.aerospike_set_prefix),
         Stages(tally),
     )
-    watch(tally, gateway)
     passthrough = Passthrough(gateway)
     write = Write(gateway)
+    watch(tally, gateway, write)
     staged = Pipelines(gateway, pipelines, write)
 
     @contextlib.asynccontextmanager
@@ -88,6 +88,7 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
         finally:
             tally.close()
             await staged.close()
+            await write.close()
             await gateway.pressure.close()
             await pipelines.close()
             if gateway.cache is not None:
@@ -112,8 +113,13 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
     return Dispatch(router, write, Documents(gateway), staged)
 
 
-def watch(tally: Tally, gateway: Gateway) -> None:
+def watch(tally: Tally, gateway: Gateway, write: Write) -> None:
     """Have shown what is as it is."""
+    if write.grouping is not None:
+        groups = write.grouping.groups
+        tally.watch(catalogue.GROUPS, lambda: groups.sent_groups)
+        tally.watch(catalogue.GROUPED, lambda: groups.sent_writes)
+        tally.watch(catalogue.GROUPS_WAITING, lambda: groups.room.writes)
     tally.watch(catalogue.TPUF_INFLIGHT, lambda: gateway.exchange.inflight)
     if (cache := gateway.cache) is None:
         return
@@ -135,6 +141,8 @@ def cache_of(settings: Settings, witness: Witness) -> Store | None:
     doubt_s = settings.doubt_ms / MS_PER_S
     # A write waits for its connection, may take as long as an exchange may, and stays in doubt.
     lapse_s = 2 * settings.upstream_total_timeout_ms / MS_PER_S + doubt_s
+    # Before that it may wait to be sent with others.
+    lapse_s += settings.coalesce_wait_ms / MS_PER_S if settings.coalesce == "on" else 0.0
     if chosen == "memory":
         return MemoryStore(
             settings.cache_bytes_max,

@@ -1,17 +1,19 @@
 """The write route: `POST /v2/namespaces/{namespace}`."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hevfast.batch.affected import without_ids
+from hevfast.batch.group import Member
 from hevfast.batch.mirror import asks_for_ids, is_conditional, touched_digests, touches_everything
 from hevfast.batch.plan import Plan, plan_write
 from hevfast.batch.stamp import STEP_BYTES, Stamped, stamp
 from hevfast.cache.store import Touched
 from hevfast.core.clock import MS_PER_S, monotonic_s
 from hevfast.core.errors import GatewayError, Source
+from hevfast.core.headers import Headers
 from hevfast.core.limits import WRITE_ANSWER_WHOLE_BYTES_MAX
 from hevfast.core.paths import namespace_of
 from hevfast.edge.auth import authorize
@@ -22,17 +24,26 @@ from hevfast.edge.target import target_of
 from hevfast.observe.writes import DIRECT
 from hevfast.pipelines.pressure import PUSHED_BACK
 from hevfast.routes.counting import rows_counted
+from hevfast.routes.grouping import Grouping
 from hevfast.routes.settling import WrittenRows, sent_between
 
 if TYPE_CHECKING:
     from hevfast.gateway import Gateway
     from hevfast.upstream.exchange import Answer
+    from hevfast.upstream.session import Body
 
 
 class Write:
     """Stamps a write and sends it on."""
 
-    __slots__ = ("_body_bytes_max", "_gateway", "_overwrite", "_shard_count", "_stamp_shard")
+    __slots__ = (
+        "_body_bytes_max",
+        "_gateway",
+        "_overwrite",
+        "_shard_count",
+        "_stamp_shard",
+        "grouping",
+    )
 
     def __init__(self, gateway: "Gateway") -> None:
         settings = gateway.settings
@@ -41,6 +52,13 @@ class Write:
         self._overwrite = settings.reserved_stamps == "overwrite"
         self._shard_count = settings.shard_count
         self._stamp_shard = settings.shard_stamp == "always"
+        # None: every write is sent by itself.
+        self.grouping = Grouping(settings, self._post) if settings.coalesce == "on" else None
+
+    async def close(self) -> None:
+        """Wait for the writes that are sent in groups."""
+        if self.grouping is not None:
+            await self.grouping.close()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         begun_s = monotonic_s()
@@ -117,7 +135,10 @@ class Write:
         head.forward.append((b"authorization", authorization))
         if force_ids:
             head.want_identity()
-        sending = partial(self._send, namespace, target, head, stamped)
+        member = None
+        if self.grouping is not None:
+            member = self.grouping.member(namespace, target, head, plan, stamped)
+        sending = partial(self._send, namespace, target, head, stamped, member)
         if gateway.cache is None:
             answer = await sending()
         else:
@@ -130,18 +151,24 @@ class Write:
             answer.replace_body(without_ids(answer.body))
         return answer
 
-    async def _send(self, namespace: bytes, target: str, head: Head, stamped: Stamped) -> "Answer":
+    async def _send(
+        self,
+        namespace: bytes,
+        target: str,
+        head: Head,
+        stamped: Stamped,
+        member: Member | None,
+    ) -> "Answer":
         pressure = self._gateway.pressure
         try:
-            answer = await self._gateway.exchange.send(
-                "POST",
-                target,
-                head.forward,
-                stamped.whole() if stamped.size <= STEP_BYTES else _steps(stamped),
-                stamped.size,
-                deed="write",
-                whole_bytes_max=WRITE_ANSWER_WHOLE_BYTES_MAX,
-            )
+            if member is not None and self.grouping is not None:
+                begun_s = monotonic_s()
+                answer = await self.grouping.send(namespace, target, head.forward, member)
+                # Waiting behind others of the namespace is waiting for upstream.
+                answer.upstream_s = monotonic_s() - begun_s
+            else:
+                body = stamped.whole() if stamped.size <= STEP_BYTES else _steps(stamped)
+                answer = await self._post(target, head.forward, body, stamped.size)
         except GatewayError as error:
             if error.source is Source.UPSTREAM:
                 pressure.note(namespace)
@@ -149,6 +176,17 @@ class Write:
         if answer.status in PUSHED_BACK:
             pressure.note(namespace)
         return answer
+
+    def _post(self, target: str, headers: Headers, body: "Body", size: int) -> Awaitable["Answer"]:
+        return self._gateway.exchange.send(
+            "POST",
+            target,
+            headers,
+            body,
+            size,
+            deed="write",
+            whole_bytes_max=WRITE_ANSWER_WHOLE_BYTES_MAX,
+        )
 
 
 async def _steps(stamped: Stamped) -> AsyncIterator[bytes | memoryview]:

@@ -119,7 +119,6 @@ def test_a_bad_secret_is_not_repeated(key: str) -> None:
     ("name", "value"),
     [
         ("HEVFAST_API_KEYS", "/x"),
-        ("HEVFAST_COALESCE", "on"),
         ("CONSISTENCY_POLL_INTERVAL_MS", "1000"),
         ("LAYER_STORE_JSON", "{}"),
     ],
@@ -136,10 +135,6 @@ def test_a_value_of_a_later_version_says_so() -> None:
     ]
 
 
-def test_values_that_mean_off_are_accepted() -> None:
-    assert load({"HEVFAST_COALESCE": "off"}) == Settings()
-
-
 @pytest.mark.parametrize("name", ["HEVFAST_TEST_X", "HEVFAST_DEBUG", "HEVFAST_TRACE", "PATH"])
 def test_switches_of_build_and_tests_are_tolerated(name: str) -> None:
     assert load({name: "1"}) == Settings()
@@ -153,7 +148,7 @@ def test_strangers_are_refused_with_a_guess() -> None:
 
 
 def test_all_faults_come_at_once() -> None:
-    assert len(faults_of(PORT="x", HEVFAST_NOPE="1", HEVFAST_COALESCE="on", TPUF_URL="x")) == 4
+    assert len(faults_of(PORT="x", HEVFAST_NOPE="1", HEVFAST_API_KEYS="/x", TPUF_URL="x")) == 4
 
 
 def test_the_description_has_everything_but_the_secret() -> None:
