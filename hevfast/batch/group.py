@@ -55,17 +55,23 @@ class Member(NamedTuple):
     digests: bytes
 
 
-def member_of(plan: Plan, stamped: Stamped) -> Member | None:
-    """Give a write that may go with others, its body taken; or None, and nothing was taken.
+def is_joinable(plan: Plan, stamped: Stamped) -> bool:
+    """Tell whether a write is of the kind that may go with others, at a glance.
 
-    It may if it is small and only upserts rows, whatever they hold, under keys that say the same of
+    It is if it is small and only upserts rows, whatever they hold, under keys that say the same of
     any number of rows. Columns would have to be put together column by column; how many rows a
     patch found or a delete met is told for all of them at once, and could not be divided.
     """
-    if plan.keys & _APART or not plan.keys & _ROWS:
-        return None
-    if stamped.size > GROUP_MEMBER_BYTES_MAX or not 0 < plan.rows_count <= GROUP_ROWS_MAX:
-        return None
+    return (
+        not plan.keys & _APART
+        and bool(plan.keys & _ROWS)
+        and stamped.size <= GROUP_MEMBER_BYTES_MAX
+        and 0 < plan.rows_count <= GROUP_ROWS_MAX
+    )
+
+
+def member_of(plan: Plan, stamped: Stamped) -> Member | None:
+    """Give a joinable write as it goes with others, its body taken; or None, and nothing was."""
     rows = plan.value(Key.UPSERT_ROWS)
     [(_, opened, _, _, _)] = plan.sections()
     assert rows is not None, "the key is there"

@@ -3,14 +3,14 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hevfast.batch.group import Member, body_of, member_of, shares_of
+from hevfast.batch.group import Member, body_of, is_joinable, member_of, shares_of
 from hevfast.batch.plan import Plan
 from hevfast.batch.stamp import Stamped
 from hevfast.core.errors import GatewayError
 from hevfast.core.headers import Headers
 from hevfast.core.paths import ASYNC_SUFFIX, WRITE_PREFIX
 from hevfast.edge.head import IDENTITY, Head
-from hevfast.upstream.group import Groups
+from hevfast.upstream.group import Groups, Joined
 
 if TYPE_CHECKING:
     from hevfast.settings import Settings
@@ -58,29 +58,47 @@ class Grouping:
     async def close(self) -> None:
         await self.groups.close()
 
-    def member(
+    def takes(
         self, namespace: bytes, target: str, head: Head, plan: Plan, stamped: Stamped
-    ) -> Member | None:
-        """Give a write that may go together with others, its body taken; else None."""
-        if head.encoding or target.startswith(_ASYNC, len(WRITE_PREFIX) + len(namespace)):
-            return None
-        return member_of(plan, stamped)
+    ) -> bool:
+        """Tell whether a write has its place among those that may go together."""
+        return (
+            not head.encoding
+            and not target.startswith(_ASYNC, len(WRITE_PREFIX) + len(namespace))
+            and is_joinable(plan, stamped)
+        )
 
     async def send(
-        self, namespace: bytes, target: str, headers: Headers, member: Member
+        self,
+        namespace: bytes,
+        target: str,
+        headers: Headers,
+        plan: Plan,
+        stamped: Stamped,
+        alone: Callable[[], Awaitable["Answer"]],
     ) -> "Answer":
-        """Send it, alone or with others; `headers` hold the caller's key.
+        """Send a write that `takes` took; `alone` sends it by itself, before `stamped` is taken.
+
+        `headers` hold the caller's key.
 
         Raises: UnsentError if it had to wait too long or with too many.
         """
 
-        def alone() -> Awaitable["Answer"]:
-            return self._post(target, headers, member.body, len(member.body))
+        def join() -> "Joined[Member] | None":
+            member = member_of(plan, stamped)
+            if member is None:
+                return None
+            heeded = tuple(
+                [pair for pair in headers if pair[0] not in _OF_ONE and pair != _PREFER_ASYNC]
+            )
+            body = member.body
+            return (
+                Kind(target, heeded, member.frame),
+                member,
+                lambda: self._post(target, headers, body, len(body)),
+            )
 
-        heeded = tuple(
-            [pair for pair in headers if pair[0] not in _OF_ONE and pair != _PREFER_ASYNC]
-        )
-        return await self.groups.send(namespace, Kind(target, heeded, member.frame), member, alone)
+        return await self.groups.send(namespace, alone, join)
 
     async def _together(self, kind: Kind, members: list[Member]) -> "Answer":
         body = body_of(members)

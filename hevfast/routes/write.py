@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hevfast.batch.affected import without_ids
-from hevfast.batch.group import Member
 from hevfast.batch.mirror import asks_for_ids, is_conditional, touched_digests, touches_everything
 from hevfast.batch.plan import Plan, plan_write
 from hevfast.batch.stamp import STEP_BYTES, Stamped, stamp
@@ -135,10 +134,7 @@ class Write:
         head.forward.append((b"authorization", authorization))
         if force_ids:
             head.want_identity()
-        member = None
-        if self.grouping is not None:
-            member = self.grouping.member(namespace, target, head, plan, stamped)
-        sending = partial(self._send, namespace, target, head, stamped, member)
+        sending = partial(self._send, namespace, target, head, plan, stamped)
         if gateway.cache is None:
             answer = await sending()
         else:
@@ -156,19 +152,19 @@ class Write:
         namespace: bytes,
         target: str,
         head: Head,
+        plan: Plan,
         stamped: Stamped,
-        member: Member | None,
     ) -> "Answer":
-        pressure = self._gateway.pressure
+        pressure, grouping = self._gateway.pressure, self.grouping
+        alone = partial(self._alone, target, head.forward, stamped)
         try:
-            if member is not None and self.grouping is not None:
+            if grouping is None or not grouping.takes(namespace, target, head, plan, stamped):
+                answer = await alone()
+            else:
                 begun_s = monotonic_s()
-                answer = await self.grouping.send(namespace, target, head.forward, member)
+                answer = await grouping.send(namespace, target, head.forward, plan, stamped, alone)
                 # Waiting behind others of the namespace is waiting for upstream.
                 answer.upstream_s = monotonic_s() - begun_s
-            else:
-                body = stamped.whole() if stamped.size <= STEP_BYTES else _steps(stamped)
-                answer = await self._post(target, head.forward, body, stamped.size)
         except GatewayError as error:
             if error.source is Source.UPSTREAM:
                 pressure.note(namespace)
@@ -176,6 +172,10 @@ class Write:
         if answer.status in PUSHED_BACK:
             pressure.note(namespace)
         return answer
+
+    def _alone(self, target: str, headers: Headers, stamped: Stamped) -> Awaitable["Answer"]:
+        body = stamped.whole() if stamped.size <= STEP_BYTES else _steps(stamped)
+        return self._post(target, headers, body, stamped.size)
 
     def _post(self, target: str, headers: Headers, body: "Body", size: int) -> Awaitable["Answer"]:
         return self._gateway.exchange.send(

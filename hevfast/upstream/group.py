@@ -23,21 +23,22 @@ _PUSHED_BACK: Final = (429, 503)
 
 _GIVEN_UP: Final = "Turbopuffer write failed: it was given up while it was under way."
 
-Send = Callable[[], Awaitable[Answer]]
 M = TypeVar("M", bound=Joining)
+
+Send = Callable[[], Awaitable[Answer]]
+# A write as it goes with others: what it shares with them, itself, and how it goes alone.
+Joined = tuple[Hashable, M, Send]
 
 
 class Waiter(Generic[M]):
-    """A caller that waits for its turn, and then for the answer of its group."""
+    """A caller that waits for the answer of its group, or for its turn to go alone: None."""
 
     __slots__ = ("alone", "future", "key", "member", "since_s", "task")
 
     def __init__(
-        self, key: Hashable, member: M, alone: Send, future: "asyncio.Future[Answer]", now_s: float
+        self, joined: Joined[M], future: "asyncio.Future[Answer | None]", now_s: float
     ) -> None:
-        self.key = key
-        self.member = member
-        self.alone = alone
+        self.key, self.member, self.alone = joined
         self.future = future
         self.since_s = now_s
         # That sends its group; until then it can leave and nothing has happened.
@@ -47,7 +48,17 @@ class Waiter(Generic[M]):
     def gone(self) -> bool:
         return self.future.done()
 
-    def tell(self, answer: Answer) -> None:
+    @property
+    def has_turn(self) -> bool:
+        future = self.future
+        return (
+            future.done()
+            and not future.cancelled()
+            and future.exception() is None
+            and future.result() is None
+        )
+
+    def tell(self, answer: Answer | None) -> None:
         if not self.future.done():
             self.future.set_result(answer)
 
@@ -97,40 +108,59 @@ class Groups(Generic[M]):
     def __repr__(self) -> str:
         return f"<Groups {len(self._lanes)} lanes, {self.room.writes} waiting>"
 
-    async def send(self, namespace: bytes, key: Hashable, member: M, alone: Send) -> Answer:
+    async def send(
+        self, namespace: bytes, alone: Send, join: Callable[[], Joined[M] | None]
+    ) -> Answer:
         """Send a write, with others of its key if one of the namespace is in flight.
 
-        With nothing in flight it leaves at once, by `alone`, in the caller's own task.
+        With nothing in flight it leaves at once, by `alone`, in the caller's own task. Otherwise
+        `join` says how it goes with others; None: not at all, and it leaves at once, too.
 
-        Raises: UnsentError if too much waits already or it has waited for too long; what `alone`
-        and `together` raise.
+        Raises: UnsentError if too much waits already or it has waited for too long; what sending
+        raises.
         """
-        loop = asyncio.get_running_loop()
-        now_s = loop.time()
         lane = self._lanes.get(namespace)
         if lane is None:
             lane = self._lanes[namespace] = Lane(self._inflight_max, self.room)
-        if not lane.free(now_s):
-            self._admit(lane, len(member.body))
-            waiter = Waiter(key, member, alone, loop.create_future(), now_s)
-            lane.add(waiter)
-            if not lane.full:
-                self._advance(namespace, lane)
-            if self._watch is None:
-                self._watch = loop.call_later(self._wait_s / _LOOKS, self._look)
-            try:
-                return await waiter.future
-            except asyncio.CancelledError:
-                await waiter.outlive()
-                raise
-        lane.started(now_s)
+        begun_s = asyncio.get_running_loop().time()
+        if lane.free(begun_s):
+            lane.started(begun_s)
+        else:
+            joined = join()
+            if joined is None:
+                return await alone()
+            answer = await self._turn(namespace, lane, joined)
+            if answer is not None:
+                return answer
+            alone = joined[2]
+            begun_s = asyncio.get_running_loop().time()
         try:
             answer = await alone()
             if answer.status < 300:
-                lane.took(loop.time() - now_s)
+                lane.took(asyncio.get_running_loop().time() - begun_s)
             return answer
         finally:
             self._ended(namespace, lane)
+
+    async def _turn(
+        self, namespace: bytes, lane: Lane[Waiter[M]], joined: Joined[M]
+    ) -> Answer | None:
+        """Wait for the answer of its group; None: it has to go alone, and is in flight now."""
+        loop = asyncio.get_running_loop()
+        self._admit(lane, len(joined[1].body))
+        waiter: Waiter[M] = Waiter(joined, loop.create_future(), loop.time())
+        lane.add(waiter)
+        if not lane.full:
+            self._advance(namespace, lane)
+        if self._watch is None:
+            self._watch = loop.call_later(self._wait_s / _LOOKS, self._look)
+        try:
+            return await waiter.future
+        except asyncio.CancelledError:
+            if waiter.has_turn:
+                self._ended(namespace, lane)
+            await waiter.outlive()
+            raise
 
     async def close(self) -> None:
         """Wait until all that waits has been sent and answered."""
@@ -138,9 +168,7 @@ class Groups(Generic[M]):
         end_s = loop.time() + GROUP_DRAIN_S
         while self._tasks and (left_s := end_s - loop.time()) > 0:
             await asyncio.wait(self._tasks, timeout=left_s)
-        for lane in self._lanes.values():
-            for waiter in lane.expire(loop.time() + 1):
-                waiter.fail(_unsent("The gateway stops"))
+        self._give_up()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -157,6 +185,13 @@ class Groups(Generic[M]):
         ):
             raise _unsent("Too many writes wait for Turbopuffer already")
 
+    def _give_up(self) -> None:
+        """Send nothing more of what waits."""
+        now_s = asyncio.get_running_loop().time()
+        for lane in self._lanes.values():
+            for waiter in lane.expire(now_s + 1):
+                waiter.fail(_unsent("The gateway stops"))
+
     # What comes next
 
     def _advance(self, namespace: bytes, lane: Lane[Waiter[M]]) -> None:
@@ -172,9 +207,11 @@ class Groups(Generic[M]):
             if not group:
                 break
             lane.started(now_s)
+            if len(group) == 1:
+                group[0].tell(None)
+                continue
             task = loop.create_task(self._run(namespace, lane, group))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
             for waiter in group:
                 waiter.task = task
         if lane.idle and self._lanes.get(namespace) is lane:
@@ -207,29 +244,38 @@ class Groups(Generic[M]):
         """Send a group, and its parts again as long as upstream refuses them."""
         left: list[Sequence[Waiter[M]]] = [group]
         halvings = 0
-        with contextlib.ExitStack() as slot:
-            slot.callback(self._ended, namespace, lane)
-            try:
-                while left:
-                    part = self._still_waiting(left.pop(), first=not halvings)
-                    if not part:
-                        continue
-                    try:
-                        answer = await self._ask(lane, part)
-                    except Exception as error:
-                        _fail(part, error)
-                        continue
-                    if len(part) > 1 and is_refused_for_rows(answer.status):
-                        left.extend(reversed(parts_of(part, halvings)))
-                        halvings += 1
-                        continue
-                    if not left:
-                        # The next group goes while this one is told.
-                        slot.close()
-                    await self._tell(part, answer)
-            except BaseException:
-                _fail(group, GatewayError("upstream_error", _GIVEN_UP))
-                raise
+        in_flight = True
+        try:
+            while left:
+                part = self._still_waiting(left.pop(), first=not halvings)
+                if not part:
+                    continue
+                try:
+                    answer = await self._ask(lane, part)
+                except Exception as error:
+                    _fail(part, error)
+                    continue
+                if len(part) > 1 and is_refused_for_rows(answer.status):
+                    left.extend(reversed(parts_of(part, halvings)))
+                    halvings += 1
+                    continue
+                if not left:
+                    # The next group goes while this one is told.
+                    in_flight = False
+                    self._ended(namespace, lane)
+                await self._tell(part, answer)
+        except BaseException as error:
+            _fail(group, GatewayError("upstream_error", _GIVEN_UP))
+            if isinstance(error, asyncio.CancelledError):
+                # The loop is about to end, and nothing could see another group through.
+                self._give_up()
+            raise
+        finally:
+            if in_flight:
+                self._ended(namespace, lane)
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks.discard(task)
 
     async def _ask(self, lane: Lane[Waiter[M]], part: list[Waiter[M]]) -> Answer:
         loop = asyncio.get_running_loop()
