@@ -197,7 +197,7 @@ class World:
             self.loop.now_s += seconds / 8
             await self.settle()
         for made in self.made:
-            if not made.asked and not made.task.done():
+            if not made.asked and not made.task.done() and not made.cancelled:
                 waited_s = self.loop.time() - made.begun_s
                 assert waited_s <= WAIT_S * 1.25 + seconds / 8, f"{made.name} waits forever"
 
@@ -208,6 +208,7 @@ class World:
 
     async def finish(self) -> None:
         """Let everything end, and judge it all."""
+        await self.settle()
         for _ in range(8 * len(self.made) + 40):
             if all(made.task.done() for made in self.made):
                 break
