@@ -100,6 +100,7 @@ class Groups(Generic[M]):
         self._timers: dict[bytes, asyncio.TimerHandle] = {}
         self._watch: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._emptied = asyncio.Event()
         self.room = Room()
         # Groups sent, and the writes in them.
         self.sent_groups = 0
@@ -163,14 +164,16 @@ class Groups(Generic[M]):
             raise
 
     async def close(self) -> None:
-        """Wait until all that waits has been sent and answered."""
-        loop = asyncio.get_running_loop()
-        end_s = loop.time() + GROUP_DRAIN_S
-        while self._tasks and (left_s := end_s - loop.time()) > 0:
-            await asyncio.wait(self._tasks, timeout=left_s)
-        self._give_up()
-        for task in self._tasks:
-            task.cancel()
+        """Wait until all that waits has been sent and answered, but not for ever."""
+        try:
+            async with asyncio.timeout(GROUP_DRAIN_S):
+                while self._lanes:
+                    self._emptied = asyncio.Event()
+                    await self._emptied.wait()
+        except TimeoutError:
+            self._give_up()
+            for task in self._tasks:
+                task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for timer in [*self._timers.values(), self._watch]:
             if timer is not None:
@@ -216,6 +219,8 @@ class Groups(Generic[M]):
                 waiter.task = task
         if lane.idle and self._lanes.get(namespace) is lane:
             del self._lanes[namespace]
+            if not self._lanes:
+                self._emptied.set()
             if timer := self._timers.pop(namespace, None):
                 timer.cancel()
 
@@ -301,6 +306,8 @@ class Groups(Generic[M]):
 
     async def _tell(self, part: list[Waiter[M]], answer: Answer) -> None:
         if len(part) == 1:
+            if part[0].gone and not isinstance(answer.body, bytes):
+                await answer.body.aclose()
             part[0].tell(answer)
             return
         if answer.status < 300:

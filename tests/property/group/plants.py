@@ -2,14 +2,14 @@
 
 import contextlib
 import inspect
+import sys
 import textwrap
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from hevfast.batch import group as batch_group
-from hevfast.routes import grouping, settling
+from hevfast.routes import settling
 from hevfast.routes.grouping import Grouping
-from hevfast.upstream import group as upstream_group
 from hevfast.upstream import lane
 from hevfast.upstream.group import Groups
 from hevfast.upstream.lane import Lane
@@ -62,9 +62,11 @@ def planted(plant: Plant) -> Iterator[None]:
     assert plant.old in source, f"{plant.what}: {plant.old!r} is not there"
     made: dict[str, Any] = {}
     exec(source.replace(plant.old, plant.new), shipped.__globals__, made)
+    # Also where it was imported by its name.
+    modules = [each for name, each in sys.modules.items() if name.startswith("hevfast.")]
     homes = [
         home
-        for home in (plant.owner, batch_group, grouping, upstream_group, lane)
+        for home in {id(each): each for each in (plant.owner, *modules)}.values()
         if home.__dict__.get(plant.name) is shipped
     ]
     for home in homes:

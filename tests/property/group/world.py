@@ -215,8 +215,8 @@ class World:
             await self.end(0, "judged")
             await self.pass_time(0.2)
         assert all(made.task.done() for made in self.made), "some writes never end"
-        await self.write.close()
         assert repr(self.groups) == "<Groups 0 lanes, 0 waiting>"
+        await self.write.close()
         assert (self.groups.room.writes, self.groups.room.bytes) == (0, 0)
         assert not self.groups._tasks
         assert not self.groups._timers
