@@ -55,12 +55,15 @@ def test_planted_fault_is_found(plant: Plant) -> None:
     def hunt(play: list[tuple[object, ...]], inflight: int) -> None:
         perform(play, inflight)
 
-    for play in LIKELY.get(plant.what, []):
-        perform(play, 1)
-    with planted(plant), pytest.raises(AssertionError):
+    def look() -> None:
         for play in LIKELY.get(plant.what, []):
             perform(play, 1)
         hunt()
+
+    for play in LIKELY.get(plant.what, []):
+        perform(play, 1)
+    with planted(plant), pytest.raises(AssertionError):
+        look()
 
 
 def known(name: int, begun: int, ended: int, ids: str, fate: Fate = Fate.APPLIED) -> Known:
