@@ -74,24 +74,9 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
     tally = Tally(metrics)
     stages = Stages(tally)
     pipelines = pipelines_of(settings, partial(count_moves, stages))
-    exchange, clock = Exchange(settings), Clock()
-    gateway = Gateway(
-        settings,
-        exchange,
-        clock,
-        Silence(settings.body_silence_ms / MS_PER_S),
-        cache_of(settings, Incidents(tally)),
-        Verdicts(),
-        pipelines,
-        Pressure(pipelines),
-        Writes(tally),
-        Fetches(tally, settings.aerospike_set_prefix),
-        stages,
-        Markers(),
-        Watermark(settings, exchange, clock, cards_of(settings)),
-    )
-    watch(tally, gateway)
+    gateway = gateway_of(settings, tally, stages, pipelines)
     write = Write(gateway)
+    watch(tally, gateway, write)
     passthrough = Passthrough(gateway)
     layer = Layer(gateway, passthrough, write, Path(settings.data_dir) / "jobs")
     staged = Pipelines(gateway, pipelines, write)
@@ -110,6 +95,7 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
             tally.close()
             await layer.close()
             await staged.close()
+            await write.close()
             await gateway.pressure.close()
             await pipelines.close()
             if gateway.cache is not None:
@@ -136,8 +122,35 @@ def compose(settings: Settings, metrics: Path | None = None) -> Dispatch:
     return Dispatch(router, write, Documents(gateway), query, staged)
 
 
-def watch(tally: Tally, gateway: Gateway) -> None:
+def gateway_of(
+    settings: Settings, tally: Tally, stages: Stages, pipelines: PipelineStore
+) -> Gateway:
+    """Gather what the routes share, none of it open yet."""
+    exchange, clock = Exchange(settings), Clock()
+    return Gateway(
+        settings,
+        exchange,
+        clock,
+        Silence(settings.body_silence_ms / MS_PER_S),
+        cache_of(settings, Incidents(tally)),
+        Verdicts(),
+        pipelines,
+        Pressure(pipelines),
+        Writes(tally),
+        Fetches(tally, settings.aerospike_set_prefix),
+        stages,
+        Markers(),
+        Watermark(settings, exchange, clock, cards_of(settings)),
+    )
+
+
+def watch(tally: Tally, gateway: Gateway, write: Write) -> None:
     """Have shown what is as it is."""
+    if write.grouping is not None:
+        groups = write.grouping.groups
+        tally.watch(catalogue.GROUPS, lambda: groups.sent_groups)
+        tally.watch(catalogue.GROUPED, lambda: groups.sent_writes)
+        tally.watch(catalogue.GROUPS_WAITING, lambda: groups.room.writes)
     tally.watch(catalogue.TPUF_INFLIGHT, lambda: gateway.exchange.inflight)
     if (cache := gateway.cache) is None:
         return
@@ -159,6 +172,8 @@ def cache_of(settings: Settings, witness: Witness) -> Store | None:
     doubt_s = settings.doubt_ms / MS_PER_S
     # A write waits for its connection, may take as long as an exchange may, and stays in doubt.
     lapse_s = 2 * settings.upstream_total_timeout_ms / MS_PER_S + doubt_s
+    # Before that it may wait to be sent with others.
+    lapse_s += settings.coalesce_wait_ms / MS_PER_S if settings.coalesce == "on" else 0.0
     if chosen == "memory":
         return MemoryStore(
             settings.cache_bytes_max,

@@ -197,6 +197,24 @@ class Settings:
         "Whether queries in Turbopuffer's own form are cut at the watermark, too, while the index "
         "lags behind.",
     )  # fmt: skip
+    coalesce: str = choice_setting(
+        "HEVFAST_COALESCE", ("off", "on"),
+        "Group commit: small plain upserts that come while one of their namespace is in flight go "
+        "together as one write.",
+    )  # fmt: skip
+    coalesce_inflight: int = number_setting(
+        "HEVFAST_COALESCE_INFLIGHT", 1, 1, 64, "writes",
+        "Of these, in flight at once for one namespace, per worker. All workers together must not "
+        "have more than Turbopuffer takes: beyond that it gets slower.",
+    )  # fmt: skip
+    coalesce_bytes_max: int = number_setting(
+        "HEVFAST_COALESCE_BYTES_MAX", 67_108_864, 65_536, 17_179_869_184, "bytes",
+        "Bodies that wait to go together, per worker; beyond it 429.",
+    )  # fmt: skip
+    coalesce_wait_ms: int = number_setting(
+        "HEVFAST_COALESCE_WAIT_MS", 30_000, 10, _HOUR_MS, "ms",
+        "How long a write may wait to be sent; beyond it 429.",
+    )  # fmt: skip
     drain_marker_path: str = text_setting(
         "LAYER_DRAIN_MARKER_PATH", "path",
         os.path.join(tempfile.gettempdir(), DRAIN_MARKER_NAME),
@@ -228,15 +246,16 @@ TABLE: dict[str, Row] = {
 # Names the build and the tests use; they configure nothing that serves requests.
 _SWITCHES = re.compile(r"HEVFAST_(TEST_.*|DEBUG|TRACE|SANITIZE)")
 
-# Known names whose function this version does not have, with the value that means "off".
-_UNSUPPORTED: dict[str, str | None] = {
-    "HEVFAST_API_KEYS": None,
-    "HEVFAST_COALESCE": "off",
-    # These hold rules about who may call; ignoring them would open the door.
-    "LAYER_STORES_JSON": None,
-    "LAYER_STORE_FILE": None,
-    "LAYER_STORE_JSON": None,
-}
+# Known names whose function this version does not have.
+_UNSUPPORTED = frozenset(
+    {
+        "HEVFAST_API_KEYS",
+        # These hold rules about who may call; ignoring them would open the door.
+        "LAYER_STORES_JSON",
+        "LAYER_STORE_FILE",
+        "LAYER_STORE_JSON",
+    }
+)
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -304,12 +323,9 @@ def _strangers(given: Mapping[str, str]) -> list[str]:
     faults = []
     for name in sorted(given):
         if name in _UNSUPPORTED:
-            off = _UNSUPPORTED[name]
-            if off is None or given[name] != off:
-                but = f"; only '{off}' is" if off else ""
-                faults.append(f"{name} is not supported by this version{but}")
+            faults.append(f"{name} is not supported by this version")
         elif name.startswith("HEVFAST_") and name not in known and not _SWITCHES.fullmatch(name):
-            near = difflib.get_close_matches(name, known | set(_UNSUPPORTED), n=1, cutoff=0.75)
+            near = difflib.get_close_matches(name, known | _UNSUPPORTED, n=1, cutoff=0.75)
             hint = f"; did you mean {near[0]}?" if near else ""
             faults.append(f"{name} is not a setting{hint}")
     return faults

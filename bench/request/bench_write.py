@@ -5,7 +5,7 @@ import uvloop
 
 from bench import bodies
 from bench.floors import nginx
-from bench.request import exchange_cost, in_process
+from bench.request import exchange_cost, group_cost, in_process
 from bench.request.write_cost import WAYS, measure
 
 INSTALLED = [way for way in WAYS if way != "nginx" or nginx.installed()]
@@ -38,3 +38,11 @@ def bench_memory_of_a_write_is_bounded() -> None:
     """Bytes at the peak for each of 64 writes at once, their bodies of 1.5 KB included twice."""
     (peak,) = uvloop.run(in_process.measure("off", 512, 1, True))
     assert 2 * 1500 < peak < 16 * 1024
+
+
+def bench_group_commit_is_measured() -> None:
+    fast = group_cost.measure(8, 0.1, 1, 0, ["off", "on"])
+    assert [found.cost_us[0] > 1 for found in fast.values()] == [True, True]
+    slow = group_cost.measure(32, 0.3, 1, 50, ["off", "on"])
+    # Arithmetic, whatever else the machine does: 4 in 50 ms against 16 and more.
+    assert slow["on"].rate[0] > slow["off"].rate[0] * 1.5

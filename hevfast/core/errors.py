@@ -32,7 +32,8 @@ class Meaning(NamedTuple):
 
 
 # Codes and statuses are those Layer's clients know; `internal_error`, `unauthorized`,
-# `method_not_allowed` and `request_timeout` name cases where Layer answers plain text or no code.
+# `method_not_allowed`, `request_timeout` and `too_many_requests` name cases where Layer answers
+# plain text or no code.
 MEANINGS: dict[str, Meaning] = {
     "bad_request": Meaning(400, Source.CLIENT, Retry.NO, logging.DEBUG),
     "unauthorized": Meaning(401, Source.CLIENT, Retry.NO, logging.DEBUG),
@@ -46,6 +47,7 @@ MEANINGS: dict[str, Meaning] = {
     "validation_error": Meaning(422, Source.CLIENT, Retry.NO, logging.DEBUG),
     "UnsupportedByStore": Meaning(422, Source.CLIENT, Retry.NO, logging.DEBUG),
     "object_store_not_configured": Meaning(422, Source.CLIENT, Retry.NO, logging.DEBUG),
+    "too_many_requests": Meaning(429, Source.CLIENT, Retry.SAFE, logging.DEBUG),
     "internal_error": Meaning(500, Source.GATEWAY, Retry.ONLY_IF_UNSENT, logging.ERROR),
     "upstream_error": Meaning(502, Source.UPSTREAM, Retry.ONLY_IF_UNSENT, logging.ERROR),
     "cache_cold": Meaning(503, Source.CACHE, Retry.SAFE, logging.WARNING),
@@ -92,6 +94,16 @@ class GatewayError(Exception):
     def body(self) -> dict[str, str]:
         """Give the members of the JSON body, `error` and `message` first."""
         return {"error": self.code, "message": self.detail, **(self.fields or {})}
+
+    def again(self) -> "GatewayError":
+        """Give another one that says the same, for another request that it ends."""
+        other = type(self)(self.code, self.detail, fields=self.fields, headers=self.headers)
+        other.__cause__ = self.__cause__
+        return other
+
+
+class UnsentError(GatewayError):
+    """The request was given up before upstream had anything of it."""
 
 
 class AnswerTornError(Exception):

@@ -94,3 +94,34 @@ QUERY_READ_BYTES_MAX = 256 * 1024
 # Bytes. The answer to a query in Layer's form up to this size is read for where its page ends, a
 # millisecond; a larger one is streamed as it comes.
 QUERY_ROWS_BYTES_MAX = 512 * 1024
+
+# Group commit. Rows, bytes and writes of one group: a group as large as upstream likes batches
+# would make every one of its callers wait for all of it.
+GROUP_ROWS_MAX = 1000
+GROUP_BYTES_MAX = 1024 * 1024
+GROUP_WRITES_MAX = 512
+
+# Bytes. A stamped body larger than this goes alone, as does one whose keys beside the rows take
+# more than the second.
+GROUP_MEMBER_BYTES_MAX = 64 * 1024
+GROUP_FRAME_BYTES_MAX = 4 * 1024
+
+# Writes and bytes that wait to be sent together, for one namespace; writes for all of them. The
+# bytes of all are a setting.
+GROUP_QUEUE_WRITES_MAX = 4096
+GROUP_QUEUE_BYTES_MAX = 16 * 1024 * 1024
+GROUP_QUEUES_WRITES_MAX = 16_384
+
+# Refused parts of one group that are sent again in two halves. Enough to find two bad writes among
+# hundreds; with more of them the rest goes one by one, so a group of n costs n + 33 at the most.
+GROUP_HALVINGS_MAX = 16
+
+# Seconds. Groups that would start closer together than this need no pause between them.
+GROUP_PAUSE_S_MIN = 0.002
+
+# Writes of a group that are answered before other requests have their turn.
+GROUP_TOLD_AT_ONCE = 64
+
+# Seconds. Groups still under way when the worker stops are given up after this, so that what they
+# hold can be closed within SHUTDOWN_S.
+GROUP_DRAIN_S = 20.0

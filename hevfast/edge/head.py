@@ -10,7 +10,8 @@ _HANDLED = (
     | {b"authorization", b"content-encoding", b"content-length", b"expect", b"host"}
 )
 
-_IDENTITY = (b"accept-encoding", b"identity")
+# Asks for an answer without content coding.
+IDENTITY = (b"accept-encoding", b"identity")
 
 
 def authorization_of(raw: Headers) -> bytes | None:
@@ -53,12 +54,12 @@ class Head:
         if not wants_encoding:
             # Without the header, RFC 9110 allows upstream any coding. A client that did not ask
             # must not get one it cannot read.
-            self.forward.append(_IDENTITY)
+            self.forward.append(IDENTITY)
 
     def want_identity(self) -> None:
         """Ask for an answer without content coding, because it has to be read here."""
         self.forward = [pair for pair in self.forward if pair[0] != b"accept-encoding"]
-        self.forward.append(_IDENTITY)
+        self.forward.append(IDENTITY)
 
     def _handle(self, name: bytes, value: bytes) -> None:
         if name == b"authorization":

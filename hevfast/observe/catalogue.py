@@ -98,6 +98,15 @@ WRITES_REJECTED: Final = _counter(
 TPUF_INFLIGHT: Final = _gauge(
     "layer_tpuf_inflight", (), "Writes and lookups that wait for Turbopuffer."
 )
+GROUPS: Final = _counter(
+    "hevfast_write_groups_total", (), "Writes sent for several callers (HEVFAST_COALESCE)."
+)
+GROUPED: Final = _counter(
+    "hevfast_writes_grouped_total", (), "Writes of callers that were sent in them."
+)
+GROUPS_WAITING: Final = _gauge(
+    "hevfast_writes_waiting", (), "Writes that wait to be sent with others."
+)
 
 FETCH_DURATION: Final = _histogram(
     "layer_fetch_duration_seconds",

@@ -9,7 +9,7 @@ from hevfast.batch.mirror import is_conditional, rows_of
 from hevfast.batch.plan import Plan
 from hevfast.cache.rows import Kind, Outcome
 from hevfast.cache.store import Part, Store, Touched
-from hevfast.core.errors import GatewayError
+from hevfast.core.errors import GatewayError, UnsentError
 
 if TYPE_CHECKING:
     from hevfast.upstream.exchange import Answer
@@ -53,6 +53,9 @@ async def sent_between(
         )
     try:
         answer = await send()
+    except UnsentError:
+        await cache.end(ticket, Outcome.REJECTED, ())
+        raise
     except BaseException:
         # Refused connections and cut answers alike: upstream may have the write or not. So with a
         # client that left while it was under way.

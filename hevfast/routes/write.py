@@ -1,5 +1,6 @@
 """The write route: `POST /v2/namespaces/{namespace}`."""
 
+from collections.abc import Awaitable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,7 @@ from hevfast.cache.rows import Outcome
 from hevfast.cache.store import Touched
 from hevfast.core.clock import MS_PER_S, monotonic_s
 from hevfast.core.errors import GatewayError, Source
+from hevfast.core.headers import Headers
 from hevfast.core.limits import WRITE_ANSWER_WHOLE_BYTES_MAX
 from hevfast.core.paths import namespace_of
 from hevfast.edge.auth import authorize
@@ -28,12 +30,14 @@ from hevfast.edge.target import target_of
 from hevfast.observe.writes import DIRECT
 from hevfast.pipelines.pressure import PUSHED_BACK
 from hevfast.routes.counting import rows_counted
+from hevfast.routes.grouping import Grouping
 from hevfast.routes.settling import WrittenRows, outcome_of, sent_between
 from hevfast.routes.shards import Shards, ShardStamp
 
 if TYPE_CHECKING:
     from hevfast.gateway import Gateway
     from hevfast.upstream.exchange import Answer
+    from hevfast.upstream.session import Body
 
 
 # A write that may delete rows of which it does not say the ids.
@@ -44,7 +48,7 @@ _COPIES: Final = 1 << Key.COPY_FROM_NAMESPACE | 1 << Key.BRANCH_FROM_NAMESPACE
 class Write:
     """Stamps a write and sends it on."""
 
-    __slots__ = ("_body_bytes_max", "_gateway", "_overwrite", "_shards")
+    __slots__ = ("_body_bytes_max", "_gateway", "_overwrite", "_shards", "grouping")
 
     def __init__(self, gateway: "Gateway") -> None:
         settings = gateway.settings
@@ -52,6 +56,13 @@ class Write:
         self._body_bytes_max = settings.body_bytes_max
         self._overwrite = settings.reserved_stamps == "overwrite"
         self._shards = Shards(gateway)
+        # None: every write is sent by itself.
+        self.grouping = Grouping(settings, self._post) if settings.coalesce == "on" else None
+
+    async def close(self) -> None:
+        """Wait for the writes that are sent in groups."""
+        if self.grouping is not None:
+            await self.grouping.close()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         begun_s = monotonic_s()
@@ -139,7 +150,7 @@ class Write:
         head.forward.append((b"authorization", authorization))
         if force_ids:
             head.want_identity()
-        sending = partial(self._send, namespace, target, head, stamped)
+        sending = partial(self._send, namespace, target, head, plan, stamped)
         if gateway.cache is None:
             answer = await sending()
         else:
@@ -157,18 +168,24 @@ class Write:
             answer.replace_body(without_ids(answer.body))
         return answer
 
-    async def _send(self, namespace: bytes, target: str, head: Head, stamped: Stamped) -> "Answer":
-        pressure = self._gateway.pressure
+    async def _send(
+        self,
+        namespace: bytes,
+        target: str,
+        head: Head,
+        plan: Plan,
+        stamped: Stamped,
+    ) -> "Answer":
+        pressure, grouping = self._gateway.pressure, self.grouping
+        alone = partial(self._alone, target, head.forward, stamped)
         try:
-            answer = await self._gateway.exchange.send(
-                "POST",
-                target,
-                head.forward,
-                stamped.whole() if stamped.size <= STEP_BYTES else stamped,
-                stamped.size,
-                deed="write",
-                whole_bytes_max=WRITE_ANSWER_WHOLE_BYTES_MAX,
-            )
+            if grouping is None or not grouping.takes(namespace, target, head, plan, stamped):
+                answer = await alone()
+            else:
+                begun_s = monotonic_s()
+                answer = await grouping.send(namespace, target, head.forward, plan, stamped, alone)
+                # Waiting behind others of the namespace is waiting for upstream.
+                answer.upstream_s = monotonic_s() - begun_s
         except GatewayError as error:
             if error.source is Source.UPSTREAM:
                 pressure.note(namespace)
@@ -176,6 +193,21 @@ class Write:
         if answer.status in PUSHED_BACK:
             pressure.note(namespace)
         return answer
+
+    def _alone(self, target: str, headers: Headers, stamped: Stamped) -> Awaitable["Answer"]:
+        body = stamped.whole() if stamped.size <= STEP_BYTES else stamped
+        return self._post(target, headers, body, stamped.size)
+
+    def _post(self, target: str, headers: Headers, body: "Body", size: int) -> Awaitable["Answer"]:
+        return self._gateway.exchange.send(
+            "POST",
+            target,
+            headers,
+            body,
+            size,
+            deed="write",
+            whole_bytes_max=WRITE_ANSWER_WHOLE_BYTES_MAX,
+        )
 
 
 def _is_unsent(error: BaseException) -> bool:

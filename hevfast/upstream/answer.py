@@ -83,6 +83,12 @@ class Answer:
         self.body = body
         self.upstream_s = 0.0
 
+    def with_body(self, body: bytes) -> "Answer":
+        """Give another answer of the same head, complete, its length that of the body."""
+        other = Answer(self.status, list(self.headers), self.body)
+        other.replace_body(body)
+        return other
+
     def replace_body(self, body: bytes) -> None:
         """Put another body in place of one that is complete, with its length."""
         if body is self.body:

@@ -51,12 +51,12 @@ def test_dev_on_a_taken_port_says_so(upstream: Upstream) -> None:
 
 @pytest.mark.parametrize("command", ["serve", "check", "settings"])
 def test_all_faults_are_printed_at_once_and_the_exit_is_2(command: str) -> None:
-    done = hevfast(command, PORT="x", HEVFAST_WORKER="2", HEVFAST_COALESCE="on", TPUF_URL="ftp://a")
+    done = hevfast(command, PORT="x", HEVFAST_WORKER="2", HEVFAST_API_KEYS="/x", TPUF_URL="ftp://a")
     assert done.returncode == 2
     assert done.stdout == ""
     assert "PORT='x' is not a whole number" in done.stderr
     assert "HEVFAST_WORKER is not a setting; did you mean HEVFAST_WORKERS?" in done.stderr
-    assert "HEVFAST_COALESCE is not supported by this version" in done.stderr
+    assert "HEVFAST_API_KEYS is not supported by this version" in done.stderr
     assert "TPUF_URL='ftp://a' must begin with http:// or https://" in done.stderr
     assert "Traceback" not in done.stderr
 

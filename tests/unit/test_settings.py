@@ -119,7 +119,6 @@ def test_a_bad_secret_is_not_repeated(key: str) -> None:
     ("name", "value"),
     [
         ("HEVFAST_API_KEYS", "/x"),
-        ("HEVFAST_COALESCE", "on"),
         ("LAYER_STORE_JSON", "{}"),
     ],
 )
@@ -127,10 +126,6 @@ def test_what_this_version_cannot_do_is_not_accepted_silently(name: str, value: 
     faults = faults_of(**{name: value})
     assert len(faults) == 1
     assert f"{name} is not supported by this version" in faults[0]
-
-
-def test_values_that_mean_off_are_accepted() -> None:
-    assert load({"HEVFAST_COALESCE": "off"}) == Settings()
 
 
 @pytest.mark.parametrize("name", ["HEVFAST_TEST_X", "HEVFAST_DEBUG", "HEVFAST_TRACE", "PATH"])
@@ -146,7 +141,7 @@ def test_strangers_are_refused_with_a_guess() -> None:
 
 
 def test_all_faults_come_at_once() -> None:
-    assert len(faults_of(PORT="x", HEVFAST_NOPE="1", HEVFAST_COALESCE="on", TPUF_URL="x")) == 4
+    assert len(faults_of(PORT="x", HEVFAST_NOPE="1", HEVFAST_API_KEYS="/x", TPUF_URL="x")) == 4
 
 
 def test_the_description_has_everything_but_the_secret() -> None:

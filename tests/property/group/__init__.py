@@ -1,0 +1,1 @@
+"""Group commit in a world of its own: time, upstream and callers are the test's."""
