@@ -13,8 +13,10 @@ from hevfast.cache.witness import NOBODY
 from hevfast.core.clock import Clock
 from hevfast.core.errors import GatewayError, UnsentError
 from hevfast.edge.head import Head
+from hevfast.namespaces.marker import Markers
 from hevfast.observe.tally import Tally
 from hevfast.observe.writes import Writes
+from hevfast.reads.flights import Flight
 from hevfast.routes.write import Write
 from hevfast.settings import load
 from tests.property.group.judge import Fate, Known, is_serial
@@ -67,6 +69,7 @@ class Made:
     # What upstream said to it last: a status, 0 if the answer was lost.
     heard: int = -1
     applied: int = 0
+    landed: str = ""
 
     @property
     def kind(self) -> tuple[int, int, bool]:
@@ -115,6 +118,12 @@ class World:
             verdicts=Verdicts(),
             pressure=SimpleNamespace(note=lambda namespace: None),
             writes=Writes(Tally()),
+            markers=Markers(),
+            watermark=SimpleNamespace(
+                begin=self._takes_off,
+                flights=SimpleNamespace(end=self._lands),
+                written=lambda namespace, authorization: None,
+            ),
         )
         self.write = Write(gateway)  # type: ignore[arg-type]
         assert self.write.grouping is not None
@@ -222,9 +231,21 @@ class World:
         assert not self.groups._timers
         for made in self.made:
             self._check_answer(made)
+            assert made.landed, "holds the watermark for ever"
         self._check_order()
 
     # What has to hold
+
+    def _takes_off(self, namespace: bytes, *, keeps_stamps: bool) -> Flight:
+        """The write that was begun last gets its stamp."""
+        assert not keeps_stamps
+        return Flight(Clock().now_ms(), self.made[-1].name, 0, False)
+
+    def _lands(self, flight: Flight, *, known: bool) -> None:
+        """A watermark may pass the stamp of a write that has ended, and is known to have."""
+        made = self.made[flight.number]
+        assert not made.landed, "ended twice"
+        made.landed = "known" if known else "in doubt"
 
     def _comes(self, asked: Asked) -> None:
         """Upstream gets a request."""
@@ -281,6 +302,7 @@ class World:
         for name in asked.writes:
             made = self.made[name]
             assert not made.task.done(), "applied after its caller was told"
+            assert made.landed != "known", "applied behind the watermark"
             made.applied += 1
 
     def _ends(self, made: Made) -> None:
