@@ -177,11 +177,11 @@ class Write:
         stamped: Stamped,
     ) -> "Answer":
         pressure, grouping = self._gateway.pressure, self.grouping
-        alone = partial(self._alone, target, head.forward, stamped)
         try:
             if grouping is None or not grouping.takes(namespace, target, head, plan, stamped):
-                answer = await alone()
+                answer = await self._alone(target, head.forward, stamped)
             else:
+                alone = partial(self._alone, target, head.forward, stamped)
                 begun_s = monotonic_s()
                 answer = await grouping.send(namespace, target, head.forward, plan, stamped, alone)
                 # Waiting behind others of the namespace is waiting for upstream.
