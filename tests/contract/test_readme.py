@@ -36,6 +36,18 @@ def test_every_route_names_a_test_that_exists() -> None:
         assert f"def {function or 'test_'}" in source, row
 
 
+def test_every_threat_names_a_test_that_exists() -> None:
+    threats = (ROOT / "THREATS.md").read_text()
+    rows = [
+        line for line in threats.splitlines() if re.match(r"\| (client|upstream|cache|op)", line)
+    ]
+    assert len(rows) > 30
+    for row in rows:
+        found = re.search(r"\| (tests/\S+)::(\w+) \|$", row)
+        assert found, row
+        assert f"def {found[2]}(" in (ROOT / found[1]).read_text(), row
+
+
 def test_failure_table_has_every_code_with_its_status() -> None:
     rows = re.findall(r"^\| .* \| (\d{3}) \| `(\w+)` \|", README, re.M)
     listed = {code: int(status) for status, code in rows}
