@@ -30,7 +30,8 @@ run: build ## Start a local simulator and a gateway in front of it; Ctrl-C stops
 	@$(BIN)/hevfast dev
 
 test: build ## Run the whole test suite, as CI does
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/integration bench
+	$(BIN)/python -m pytest tests --ignore tests/integration --numprocesses 2 --dist loadfile
 
 check: build ## Lint, types, stubs, headers
 	$(BIN)/ruff check .
