@@ -8,8 +8,9 @@ _TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
 
 # Bytes. Bodies of up to so much come from the heap, not each from the kernel, which zeroes every
-# page of them again; larger ones go back to it as soon as they are freed. It is glibc's maximum.
-_KEPT_BLOCK_BYTES_MAX: Final = 32 * 1024 * 1024
+# page of them again; larger ones go back to it as soon as they are freed. Not more: what a large
+# body leaves behind in the heap while it grows to this size is lost until the next one.
+_KEPT_BLOCK_BYTES_MAX: Final = 12 * 1024 * 1024
 # Bytes. So much stays free at the end of the heap.
 _KEPT_BYTES_MAX: Final = 64 * 1024 * 1024
 
