@@ -74,7 +74,9 @@ class Crew:
         self._end_us = warmup_us + int(step.duration_s * US_PER_S)
         self._ledger = Ledger(warmup_us)
         self._arrivals = self._waited = 0
-        await asyncio.sleep(max(0.0, -self.now_us() / US_PER_S))
+        # Timers may fire a moment early, and nothing begins before its time.
+        while (now_us := self.now_us()) < 0:  # noqa: ASYNC110 - it is time that is waited for
+            await asyncio.sleep(-now_us / US_PER_S)
         began_cpu, began = time.process_time(), time.monotonic()
         if step.rate is None:
             await self._run_closed(report)
