@@ -243,15 +243,18 @@ async def test_closing_ends_what_is_under_way(upstream: Upstream) -> None:
 
     upstream.script(silence(), Step(stop_reading, early=True))
     async with opened(upstream.url) as exchange:
-        large = b"x" * (64 * 1024 * 1024)
-        waiting = [asyncio.create_task(ask(exchange, body)) for body in (b"{}", large)]
-        await until(lambda: len(upstream.requests) == 2)
+        # One after the other, so that each meets its own step.
+        waiting = []
+        for number, body in enumerate((b"{}", b"x" * (64 * 1024 * 1024)), 1):
+            waiting.append(asyncio.create_task(ask(exchange, body)))
+            await until(lambda number=number: len(upstream.requests) == number)
         unwritten = [-1]
         # Until nothing is taken any more.
-        while len(set(unwritten[-5:])) > 1 or unwritten[-1] <= 0:
-            under_way = exchange._direct._sweep.lines
-            unwritten.append(sum(each.transport.get_write_buffer_size() for each in under_way))
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(WAIT_S):
+            while len(set(unwritten[-5:])) > 1 or unwritten[-1] <= 0:
+                under_way = exchange._direct._sweep.lines
+                unwritten.append(sum(each.transport.get_write_buffer_size() for each in under_way))
+                await asyncio.sleep(0.02)
         async with asyncio.timeout(WAIT_S):
             await exchange.close()
             for fault in await asyncio.gather(*waiting, return_exceptions=True):
