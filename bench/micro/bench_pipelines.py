@@ -9,6 +9,7 @@ HOST:PORT` they are in a cluster, whose own time is not in the figures but with 
 import argparse
 import asyncio
 import gc
+import itertools
 import random
 import shutil
 import tempfile
@@ -49,7 +50,7 @@ def shared(host: str) -> PipelineStore:
 
 
 class Subject(NamedTuple):
-    """A store, and ids that nobody has used yet, in no order."""
+    """A store, and ids that nobody has used yet."""
 
     store: PipelineStore
     ids: Iterator[str]
@@ -58,10 +59,13 @@ class Subject(NamedTuple):
         return [Staging(next(self.ids), CHUNKS, 4) for _ in range(count)]
 
 
-async def opened(store: PipelineStore) -> Subject:
+async def opened(store: PipelineStore, ordered: bool = False) -> Subject:
+    """`ordered`: ids as one who counts gives them, not in no order at all."""
     await store.open()
     await store.create(Pipeline("p", "books", "cosine_distance", "2026-01-01T00:00:00Z"))
     chance = random.Random(5)
+    if ordered:
+        return Subject(store, (f"asin-{number:016x}" for number in itertools.count()))
     return Subject(store, iter(lambda: f"asin-{chance.getrandbits(64):016x}", ""))
 
 
@@ -190,9 +194,10 @@ async def at_sizes(
     batch: int = BATCH,
     single: int = SINGLE,
     clock: Callable[[], float] = time.process_time,
+    ordered: bool = False,
 ) -> dict[int, Costs]:
     """Give the least cost of some rounds, at each number of documents."""
-    subject = await opened(store)
+    subject = await opened(store, ordered)
     found: dict[int, Costs] = {}
     count = 0
     for size in sizes:
@@ -282,6 +287,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--late", action="store_true", help="lateness of the event loop instead")
     parser.add_argument("--aerospike", metavar="HOST:PORT", help="a cluster that keeps them")
+    parser.add_argument("--ordered", action="store_true", help="ids in order, not in none")
     parser.add_argument("--wall", action="store_true", help="time that passes instead")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
@@ -299,7 +305,8 @@ def main() -> None:
                 )
                 print(f"{len(late)} turns, late by ms: {shares}, max {late[-1]:.2f}")
                 return
-            found = run.run(at_sizes(store, options.documents, options.rounds, clock=clock))
+            given = options.documents, options.rounds
+            found = run.run(at_sizes(store, *given, clock=clock, ordered=options.ordered))
         first, last = found[options.documents[0]], found[options.documents[-1]]
         print("us a document".ljust(24), *(f"{size:>10,d}" for size in found), "     ratio")
         for deed in first:
