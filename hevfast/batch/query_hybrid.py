@@ -68,16 +68,21 @@ class Hybrid(NamedTuple):
     route: str | None
 
 
+def may_be_hybrid(query: Query) -> bool:
+    """Tell whether a query may rank by text in one of the two ways; cheap, and never wrongly no."""
+    rank_by = query.members.get("rank_by", b"")
+    return b'"HybridText"' in rank_by or b'"Auto"' in rank_by
+
+
 def hybrid_of(query: Query) -> Hybrid | None:
     """Give the legs if a query ranks by text in one of the two ways.
 
     Raises: GatewayError `validation_error`.
     """
-    rank_by = query.members.get("rank_by", b"")
-    if b'"HybridText"' not in rank_by and b'"Auto"' not in rank_by:
+    if not may_be_hybrid(query):
         return None
     try:
-        rank = _decode_rank(rank_by)
+        rank = _decode_rank(query.members["rank_by"])
     except msgspec.DecodeError:
         return None
     if len(rank) < 2 or rank[1] not in ("HybridText", "Auto"):

@@ -169,6 +169,16 @@ async def _inflate(pieces: AsyncIterator[bytes], bytes_max: int) -> bytearray:
     return plain
 
 
+def inflated(packed: bytes, bytes_max: int) -> bytes | None:
+    """Decode small gzip of one member; None if it is broken, or larger decoded than `bytes_max`."""
+    decoder = zlib.decompressobj(_GZIP_WINDOW)
+    try:
+        plain = decoder.decompress(packed, bytes_max + 1)
+    except zlib.error:
+        return None
+    return plain if decoder.eof and len(plain) <= bytes_max else None
+
+
 def _inflate_slice(decoder: "zlib._Decompress", data: bytes, plain: bytearray) -> bytes:
     """Decode up to one slice; give what is left of the input."""
     try:

@@ -10,7 +10,13 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from hevfast.batch.query_cursor import paged, spelled_cursor
-from hevfast.batch.query_hybrid import Hybrid, fused, hybrid_of, spelled_hybrid
+from hevfast.batch.query_hybrid import (
+    Hybrid,
+    fused,
+    hybrid_of,
+    may_be_hybrid,
+    spelled_hybrid,
+)
 from hevfast.batch.query_plan import Query as Asked
 from hevfast.batch.query_plan import Shape, ranked_by, read_query, spelled
 from hevfast.core.clock import monotonic_s
@@ -18,7 +24,7 @@ from hevfast.core.errors import GatewayError
 from hevfast.core.headers import Headers
 from hevfast.core.limits import ANSWER_WHOLE_BYTES_MAX, QUERY_READ_BYTES_MAX, QUERY_ROWS_BYTES_MAX
 from hevfast.edge.auth import authorize
-from hevfast.edge.body import check_length, plain_of, read_body
+from hevfast.edge.body import check_length, inflated, plain_of, read_body
 from hevfast.edge.head import Head
 from hevfast.edge.reply import relay
 from hevfast.edge.target import target_of
@@ -31,6 +37,9 @@ if TYPE_CHECKING:
     from hevfast.gateway import Gateway
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
+
+# Bytes. A compressed answer is read up to this size, decoded: a millisecond.
+_INFLATED_BYTES_MAX: Final = 256 * 1024
 
 # Bytes. A body that does not say how long it is, or is compressed, is held up to this size.
 _HELD_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -81,7 +90,8 @@ class Query:
         query = await _read(body, head, natives_too=self._cuts_native)
         if query.shape is Shape.NATIVE and head.encoding and not self._cuts(query):
             head.forward.append((b"content-encoding", head.encoding))
-        elif query.shape is not Shape.NATIVE:
+        elif query.after is not None or may_be_hybrid(query):
+            # Its answer is not passed on as it comes.
             head.want_identity()
         call = _Call(gateway, namespace, target, head.forward, authorization)
         try:
@@ -139,10 +149,7 @@ class Query:
             if hybrid.dropped:
                 answer.headers.append((_WARNING, b"tokens_dropped"))
         else:
-            page = paged(answer.body, query.top_k, query.after, ascending=query.ascending)
-            answer.replace_body(page.body)
-            if page.end is not None:
-                answer.headers.append((b"x-layer-next-cursor", spelled_cursor(page.end)))
+            _page(answer, query)
         return answer
 
     async def _cut(self, call: "_Call", query: Asked, hybrid: Hybrid | None) -> Answer:
@@ -219,6 +226,24 @@ def _spelled(query: Asked, hybrid: Hybrid | None, cut_ms: int | None) -> bytes:
 def _whole_bytes_max(query: Asked) -> int:
     """Give up to which size an answer is held and read; larger ones are streamed."""
     return QUERY_ROWS_BYTES_MAX if query.shape is Shape.SINGLE else ANSWER_WHOLE_BYTES_MAX
+
+
+def _page(answer: Answer, query: Asked) -> None:
+    """Say where the page ends; the body stays as it came, coded or not, if rows are in order."""
+    assert isinstance(answer.body, bytes)
+    plain: bytes | None = answer.body
+    coding = next((value for name, value in answer.headers if name == b"content-encoding"), None)
+    if coding is not None:
+        plain = inflated(answer.body, _INFLATED_BYTES_MAX) if coding.lower() == b"gzip" else None
+    if plain is None:
+        answer.headers.append((_WARNING, b"cursor_unavailable"))
+        return
+    page = paged(plain, query.top_k, query.after, ascending=query.ascending)
+    if page.body is not plain:
+        answer.headers = [pair for pair in answer.headers if pair[0] != b"content-encoding"]
+        answer.replace_body(page.body)
+    if page.end is not None:
+        answer.headers.append((b"x-layer-next-cursor", spelled_cursor(page.end)))
 
 
 def _tell(answer: Answer, mark: Mark) -> None:
