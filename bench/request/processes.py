@@ -62,10 +62,8 @@ class Measured:
 
     def line(self) -> str:
         cost, low, high = statistics.median(self.cost_us), min(self.cost_us), max(self.cost_us)
-        return (
-            f"{cost:8.1f} [{low:.1f}..{high:.1f}] us  {statistics.median(self.rate):8.0f} req/s"
-            f"  p99/p50 {self.tail:.2f}"
-        )
+        line = f"{cost:8.1f} [{low:.1f}..{high:.1f}] us  {statistics.median(self.rate):8.0f} req/s"
+        return f"{line}  p99/p50 {self.tail:.2f}" if self.loads else line
 
 
 @contextlib.contextmanager
