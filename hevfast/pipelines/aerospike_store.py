@@ -7,7 +7,7 @@ see `aerospike_call`. Time is that of the server that holds the pipeline's book.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -42,6 +42,7 @@ from hevfast.pipelines.store import (
     Tell,
     UnableError,
     UnknownPipelineError,
+    parts_of,
     tell_nobody,
 )
 
@@ -221,7 +222,7 @@ class AerospikePipelines:
         self, pipeline: str, documents: Sequence[str], *, stage: str, worker: str
     ) -> int:
         extended = 0
-        for part in _slices(documents):
+        for part in parts_of(documents, CALL_DOCUMENTS_MAX):
             extended += await self.access.run(
                 pipeline,
                 partial(deeds.extend, documents=part, stage=stage, worker=worker),
@@ -240,7 +241,7 @@ class AerospikePipelines:
         create_missing: bool,
     ) -> Changed:
         changed = Changed(0, [])
-        for part in _slices(documents):
+        for part in parts_of(documents, CALL_DOCUMENTS_MAX):
             some = await self.access.run(
                 pipeline,
                 partial(
@@ -269,10 +270,3 @@ class AerospikePipelines:
         return await self.access.run(
             pipeline, lambda desk: deeds.index(desk, document, generation, rows, worker)
         )
-
-
-def _slices(documents: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Cut many documents into calls, each document once; one call of none where none is named."""
-    distinct = list(dict.fromkeys(documents))
-    for at in range(0, max(1, len(distinct)), CALL_DOCUMENTS_MAX):
-        yield distinct[at : at + CALL_DOCUMENTS_MAX]

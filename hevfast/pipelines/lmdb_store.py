@@ -27,6 +27,7 @@ from hevfast.pipelines.store import (
     Staging,
     Tell,
     UnableError,
+    parts_of,
     tell_nobody,
 )
 
@@ -206,7 +207,7 @@ class LmdbPipelines:
         self, pipeline: str, documents: Sequence[str], *, stage: str, worker: str
     ) -> int:
         extended = 0
-        for part in _slices(documents):
+        for part in parts_of(documents, _PART):
 
             def deed(pages: Pages, part: Sequence[str] = part) -> int:
                 step = Step(pages, pages.book(pipeline))
@@ -228,7 +229,7 @@ class LmdbPipelines:
     ) -> Changed:
         changed = 0
         moves: list[Move] = []
-        for part in _slices(documents):
+        for part in parts_of(documents, _PART):
 
             def deed(pages: Pages, part: Sequence[str] = part) -> Changed:
                 step = Step(pages, pages.book(pipeline))
@@ -299,9 +300,3 @@ def _parted(stagings: Sequence[Staging], numbers: Sequence[int]) -> Iterator[lis
         part_bytes += size
     if part:
         yield part
-
-
-def _slices(documents: Sequence[str]) -> list[Sequence[str]]:
-    """Cut a call into parts, each document once; one part of none where none is named."""
-    distinct = list(dict.fromkeys(documents))
-    return [distinct[at : at + _PART] for at in range(0, max(1, len(distinct)), _PART)]

@@ -213,3 +213,9 @@ class PipelineStore(Protocol):
 
     async def push_back(self, namespace: str) -> None:
         """Note that upstream has refused or failed a write to the namespace for load."""
+
+
+def parts_of(documents: Sequence[str], size: int) -> list[Sequence[str]]:
+    """Cut a call into parts, each document once; one part of none where none is named."""
+    distinct = list(dict.fromkeys(documents))
+    return [distinct[at : at + size] for at in range(0, max(1, len(distinct)), size)]
